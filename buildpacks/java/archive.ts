@@ -3,10 +3,10 @@ import { basename } from 'node:path'
 import { openPromise, type ZipFile } from 'yauzl'
 import { BuildpackError, type Component, packageUrl } from '../sdk/index.ts'
 
-/** The time of entries in archives that a build makes: the same source gives the same bytes. DOS times have even seconds. */
+/** The time of entries in archives that a build makes, so that the same source gives the same bytes. DOS times have even seconds. */
 export const archiveTime = '1980-01-01T00:00:02Z'
 
-/** What a jar or war says of itself. */
+/** The metadata in a jar or war. */
 export interface JavaArchive {
   readonly path: string
   /** The main attributes of its manifest (JAR file specification, "Main Attributes"). */
@@ -14,7 +14,7 @@ export interface JavaArchive {
   readonly entries: readonly string[]
   /** Spring Boot's layers, each with its paths; undefined if it has none. */
   readonly layersIndex: string | undefined
-  /** What Maven recorded in it. */
+  /** Maven's record in it. */
   readonly component: Component
 }
 
@@ -35,13 +35,13 @@ export async function readArchive(path: string): Promise<JavaArchive> {
     }
     const manifest = parseManifest(texts.get('META-INF/MANIFEST.MF') ?? '')
     const layersIndex = texts.get('BOOT-INF/layers.idx') ?? texts.get('WEB-INF/layers.idx')
-    // An archive with the records of several is a bundle of them, and its own name says more.
+    // An archive with several records is a bundle, whose own name says more.
     const pom = poms.length === 1 ? texts.get(poms[0] ?? '') : undefined
     return { path, manifest, entries, layersIndex, component: componentOf(path, pom) }
   })
 }
 
-/** The classes of an archive: their names, and their bytes. Those that are too large to be a person's are left out. */
+/** The classes of an archive: their names, and their bytes. Classes that are too large to be handwritten are left out. */
 export async function* classesIn(zip: ZipFile): AsyncGenerator<readonly [string, Buffer]> {
   for await (const entry of zip.eachEntry()) {
     if (!entry.fileName.endsWith('.class') || entry.uncompressedSize > 8 << 20) continue
@@ -69,7 +69,7 @@ export async function withZip<T>(path: string, read: (zip: ZipFile) => Promise<T
   }
 }
 
-/** Values continue on lines that begin with a space; the main section ends at an empty line. */
+/** Values continue on lines that start with a space; the main section ends at an empty line. */
 export function parseManifest(content: string): Record<string, string> {
   const [main = ''] = content.replaceAll(/\r\n?/g, '\n').split('\n\n')
   const lines = main.replaceAll('\n ', '').split('\n')
@@ -87,11 +87,11 @@ function componentOf(path: string, pom: string | undefined): Component {
   const name = property('artifactId') ?? ownName
   const version = property('version') ?? ownVersion
   const group = property('groupId')
-  // Archives that Maven did not make tell no group, without which there is no package URL of Maven's.
+  // Archives that Maven did not make have no group, without which there is no Maven package URL.
   const purl =
     group === undefined ? packageUrl('generic', name, version) : packageUrl('maven', `${group}/${name}`, version)
   return { name, version, purl }
 }
 
-/** How many classes an archive has. */
+/** The number of classes in an archive. */
 export const countClasses = ({ entries }: JavaArchive): number => entries.filter(name => name.endsWith('.class')).length

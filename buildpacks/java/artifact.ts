@@ -7,14 +7,14 @@ import { functionIn } from './functions.ts'
 import { mainClassesIn } from './main-class.ts'
 
 /**
- * What a build made: an archive that Java can start; one with classes to start that does not say so, and whose libraries are elsewhere; a
- * web application for a servlet container; or a distribution with scripts, as an archive or a directory.
+ * The result of a build: an archive that Java can start; an archive with a main class that its manifest does not name, and with
+ * libraries elsewhere; a web application for a servlet container; or a distribution with scripts, as an archive or a directory.
  */
 export type Artifact =
   | { readonly kind: 'archive'; readonly archive: JavaArchive }
   | Classes
   | { readonly kind: 'war'; readonly archive: JavaArchive }
-  /** A class that is no program, of Google's Functions Framework. */
+  /** A class that is no program: a function of Google's Functions Framework. */
   | { readonly kind: 'function'; readonly archive: JavaArchive; readonly target: string }
   | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
   | { readonly kind: 'distribution'; readonly path: string }
@@ -42,16 +42,16 @@ const moduleSettings = [
 ] as const
 
 const isArchive = (name: string): boolean => /\.[ejw]ar$/.test(name)
-/** What builds leave beside the application. */
+/** Archives of distributions, which builds write beside the application. */
 const isDistribution = (path: string): boolean =>
   (path.endsWith('.zip') && /^(distributions|universal)$/.test(basename(dirname(path)))) || isStage(path)
-/** What sbt-native-packager and sbt-pack make: a distribution that is no archive. */
+/** The output of sbt-native-packager and sbt-pack: a distribution as a directory. */
 const isStage = (path: string): boolean => /\/(universal\/stage|pack)$/.test(path)
 const isHelper = (name: string): boolean => /^original-|-(sources|javadoc|tests|test-fixtures|plain)\.jar$/.test(name)
 
 /**
- * The artifact that starts the application: the one that a setting names; else the only one in the directories of built archives that
- * says which class to start; else the only distribution, the only war, or the only archive with a class that can be started.
+ * The artifact that starts the application: the one that a setting names; else the only archive in the output directories that names
+ * its main class; else the only distribution, the only war, or the only archive with a class that can start.
  * @throws BuildpackError if there is none, or more than one
  */
 export async function findArtifact(
@@ -64,7 +64,7 @@ export async function findArtifact(
   const all = await builtFiles(app.path, module?.value.replace(/\/$/, '') ?? '')
   const named =
     setting && all.filter(path => setting.value.split(/\s+/).some(glob => matchesGlob(relative(app.path, path), glob)))
-  // sbt names the class in archives as well that have no libraries.
+  // sbt also names the main class in archives without libraries.
   const staged = named === undefined ? all.filter(isStage) : []
   if (staged.length === 1) return { kind: 'distribution', path: staged[0] ?? '' }
   const candidates = named ?? all.filter(path => isArchive(path) && !isHelper(basename(path)))
@@ -81,7 +81,7 @@ export async function findArtifact(
     })
   }
   const distributions = (named ?? all).filter(isDistribution)
-  // The plugin of Spring Boot makes a second one.
+  // Spring Boot's plugin builds a second distribution.
   const [distribution, ...rest] = distributions.filter(
     path => !basename(path).includes('-boot-') || distributions.length === 1,
   )
@@ -101,7 +101,7 @@ export async function findArtifact(
     })
   }
   const found = await findClasses(app, env, archives)
-  // Maven alone says which libraries an archive needs that does not name them.
+  // If an archive does not name its libraries, only Maven knows them.
   const isMavens = tool === 'maven' && basename(dirname(found.archive.path)) === 'target'
   if (isMavens) return found
   throw new BuildpackError('does not say which class to start, nor which libraries that needs', {
@@ -118,11 +118,11 @@ const fixes: Readonly<Record<BuildTool, string>> = {
   'tools.deps': 'have the function uber of build.clj make an archive with its libraries, and give it :main',
 }
 
-/** Settings of plugins that start or pack an application, by which the class of a project is known that has several. */
+/** Settings of plugins that start or pack an application. They name the main class of a project with several. */
 const mainProperty = /<(exec\.mainClass|main\.class|mainClass|start-class)>\s*([\w.$]+)\s*</
 
 /**
- * The class of an application that starts, in the archives of its class path that were made here.
+ * The main class of an application, from the archives of its class path that this build made.
  * @throws BuildpackError if there is none, or more than one
  */
 export async function findClassPath(
@@ -169,19 +169,19 @@ async function findClasses(
   )
 }
 
-/** Quarkus makes a directory with its own starter beside the plain archive. */
+/** Quarkus creates a directory with its own starter beside the plain archive. */
 function preferred(archives: readonly JavaArchive[]): readonly JavaArchive[] {
   const quarkus = archives.filter(({ path }) => basename(path) === 'quarkus-run.jar')
   if (quarkus.length > 0) return quarkus
   // Leiningen leaves the archive without libraries beside it.
   const standalone = archives.filter(({ path }) => path.endsWith('-standalone.jar'))
   if (standalone.length > 0) return standalone
-  // A module that others depend on may be executable without being the application: Spring Boot's own archive is one.
+  // A module that others depend on may be executable without being the application. Spring Boot's archive is the application.
   const boot = archives.filter(({ manifest }) => manifest['Spring-Boot-Version'] !== undefined)
   return boot.length === 1 ? boot : archives
 }
 
-/** The files in the directories where Maven and Gradle put archives, of the project and of its modules. */
+/** The files in the directories where Maven and Gradle write archives, of the project and of its modules. */
 async function builtFiles(root: string, module: string): Promise<string[]> {
   const found: string[] = []
   const visit = async (dir: string, depth: number): Promise<void> => {
@@ -198,7 +198,10 @@ async function builtFiles(root: string, module: string): Promise<string[]> {
   return found.toSorted()
 }
 
-/** What Maven makes in `target`, and sbt below it: version 1 in `scala-2.13` and `universal`, version 2 in `out/jvm/scala-3.3.6/shop`. */
+/**
+ * The output of Maven in `target`, and of sbt below it: version 1 in `scala-2.13` and `universal`, version 2 in
+ * `out/jvm/scala-3.3.6/shop`.
+ */
 async function builtInTarget(target: string): Promise<string[]> {
   const below = async (dir: string, pattern: RegExp) =>
     (await list(dir))

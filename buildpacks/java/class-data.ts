@@ -6,8 +6,8 @@ import type { Jre } from './jdk.ts'
 import type { Switch } from './launch-script.ts'
 
 /**
- * Makes an archive of the classes that a Spring Boot application loads until it is ready, which the JVM maps into memory rather than parse
- * and verify them at each start (JEP 310). The application starts once for it, and ends before it answers.
+ * Creates an archive of the classes that a Spring Boot application loads until it is ready. The JVM maps it into memory instead of
+ * parsing and verifying the classes at each start (JEP 310). The application starts once for it, and ends before it answers.
  * @param switches options of the start: those that are on there are on here
  */
 export async function provideClassData(
@@ -24,14 +24,14 @@ export async function provideClassData(
   const { path } = await layer('class-data', {
     title: 'class data',
     types: { launch: true },
-    // The digest of the options, which may have passwords: the image shows the key.
+    // A digest of the options, which may contain passwords: the image shows the key.
     key: { JRE: jre.digest, application: await digestOfApplication(app.path), options: digestOf(...options) },
     create: async dir => {
       const java = join(jre.home, 'bin/java')
       const command = { env: { ...jre.env, JAVA_TOOL_OPTIONS: undefined }, quiet: true }
       await withTempDir(async temp => {
         const list = join(temp, 'classes.lst')
-        // The application reads its files in a copy of its directory: what it writes there is no part of the image.
+        // The application runs in a copy of its directory, so files that it writes are not in the image.
         const copy = join(temp, 'application')
         await cp(app.path, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE })
         const training = [`-XX:DumpLoadedClassList=${list}`, '-Xshare:off', '-Dspring.context.exit=onRefresh']
@@ -60,12 +60,15 @@ export async function provideClassData(
   }
 }
 
-/** The archive records how many garbage collections each object has survived, which differs from run to run: with this memory there is none. */
+/**
+ * The archive records how many garbage collections each object has survived, which differs from run to run. With this much memory there
+ * is no collection.
+ */
 const withoutCollections = ['-XX:+UseG1GC', '-Xms512m', '-Xmx512m', '-Xmn400m', '-XX:MetaspaceSize=512m'] as const
 
 /**
- * Threads load classes in an order that varies, and ` id: ` is the place of a class in it. Lines with ` source: ` are of class loaders
- * of the application's own. They refer to other classes by their ids, so they go as well.
+ * Sorts the list of classes, since threads load them in a varying order. ` id: ` is the index of a class in it. Lines with ` source: `
+ * are for the application's own class loaders. They refer to other classes by their ids, so they are removed.
  */
 export function sortClasses(list: string): string {
   const lines = list.split('\n').filter(line => line !== '' && !line.startsWith('#') && !line.includes(' source: '))
@@ -75,7 +78,7 @@ export function sortClasses(list: string): string {
 /** The time of files in layers (platform.md, "Layer timestamps"). */
 const layerTime = new Date('1980-01-01T00:00:01Z')
 
-/** Gives the class path the time that it has in the image, which the JVM compares. Other files may be another user's. */
+/** Sets the times of the class path to those in the image, which the JVM compares. Other files may belong to another user. */
 async function setTimes(jar: string): Promise<void> {
   const { manifest } = await readArchive(jar)
   const libraries = (manifest['Class-Path'] ?? '').split(/\s+/).filter(Boolean)

@@ -16,8 +16,8 @@ interface Tools {
 }
 
 /**
- * Builds an application of `deps.edn`. Its own build.clj makes an archive; without one, the namespace that starts is compiled.
- * @returns the class path of what was compiled; undefined if there is an archive
+ * Builds an application of `deps.edn`. Its own build.clj makes an archive. Without build.clj, this compiles the namespace that starts.
+ * @returns the class path of the compiled namespace; undefined if there is an archive
  */
 export async function buildWithToolsDeps(context: BuildContext, tools: Tools): Promise<Artifact | undefined> {
   const { app, env, layer, log, run } = context
@@ -33,7 +33,7 @@ export async function buildWithToolsDeps(context: BuildContext, tools: Tools): P
   const result = join(temp, 'class-path')
   await writeFile(script, program)
   const setting = firstSetting(env, 'BP_CLJ_TOOLS_BUILD_ARGUMENTS')
-  // The alias of a setting may have its function in another file.
+  // A setting's alias may have its function in another file.
   const hasBuild = setting !== undefined || (await app.has('build.clj'))
   const [alias = '', task = ''] = taskOf(setting?.value)
   const java = join(jdk.home, 'bin/java')
@@ -59,7 +59,7 @@ export async function buildWithToolsDeps(context: BuildContext, tools: Tools): P
   }
 }
 
-/** `-T:build uber`: an alias of deps.edn with build.clj, and a function in it. */
+/** Splits `-T:build uber` into an alias of deps.edn and a function of its build.clj. */
 function taskOf(arguments_: string | undefined): readonly [string, string] {
   if (arguments_ === undefined) return ['build', 'uber']
   const [alias, task, ...rest] = splitWords(arguments_, 'BP_CLJ_TOOLS_BUILD_ARGUMENTS')
@@ -95,7 +95,7 @@ function explain(output: string): string | undefined {
   return fixes.find(([pattern]) => pattern.test(output))?.[1]
 }
 
-/** The names of Clojure's own tools: a basis has the class path of deps.edn, with the libraries that an alias adds. */
+/** A program in terms of Clojure's own tools: a basis has the class path of deps.edn, with the libraries that an alias adds. */
 const program = `(require '[clojure.tools.build.api :as b] '[clojure.edn :as edn] '[clojure.java.io :as io] '[clojure.string :as str])
 
 (defn stop [message] (binding [*out* *err*] (println "Error:" message)) (System/exit 1))

@@ -5,9 +5,9 @@ import { type App, BuildpackError, declaredStart } from '../sdk/index.ts'
 type Env = Readonly<Record<string, string>>
 
 /**
- * Where the user's own commands start what the build makes in place, as Heroku's Procfiles do: `java -jar target/shop.jar`. The
- * directory then has to stay as the build leaves it, with what the application reads of it. Undefined if they do not.
- * @throws BuildpackError if they name what is not there
+ * The build directory in which the user's own commands start the result, as Heroku's Procfiles do: `java -jar target/shop.jar`. The
+ * directory then has to stay as the build leaves it, since the application may read files in it. Undefined if no command does.
+ * @throws BuildpackError if a command names a missing file
  */
 export async function startsInPlace(app: App, env: Env): Promise<string | undefined> {
   for (const { command, where } of await commandsOf(app, env)) {
@@ -25,8 +25,8 @@ export async function startsInPlace(app: App, env: Env): Promise<string | undefi
 const runners = new Set(['exec', 'env', 'time', 'nohup', 'sh', 'bash', 'cd'])
 
 /**
- * What a command line needs to start: its programs, archives, the entries of class paths, and what other commands read for it. Other paths
- * may be those that it writes: `-XX:HeapDumpPath=target/shop.hprof`.
+ * The paths that a command line needs to start: its programs, archives, the entries of class paths, and files that other commands read
+ * for it. Other paths may be output: `-XX:HeapDumpPath=target/shop.hprof`.
  */
 function startedBy(command: string): string[] {
   const inner = /\$\(([^)]*)\)|`([^`]*)`/g
@@ -58,7 +58,7 @@ async function commandsOf(app: App, env: Env): Promise<{ command: string; where:
   return [...(web === undefined ? [] : [web]), ...others]
 }
 
-/** `target/*.jar` needs a file that it matches; `target/dependency/*` is a class path, and needs its directory. */
+/** `target/*.jar` has to match a file; `target/dependency/*` is a class path, and its directory has to exist. */
 async function requirePath(app: App, path: string, where: string): Promise<void> {
   if (!/[*?[]/.test(path)) {
     if ((await app.has(path)) || (await app.hasDirectory(path))) return

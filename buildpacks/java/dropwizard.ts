@@ -4,8 +4,8 @@ import type { BuildContext } from '../sdk/index.ts'
 import { classesIn, type JavaArchive, withZip } from './archive.ts'
 
 /**
- * The arguments of a Dropwizard application whose main class is its Application, which prints how to call it and ends without any: `server`, and its configuration, which is put
- * beside the archive. Empty for other applications.
+ * The arguments of a Dropwizard application whose main class is its Application: `server` and its configuration, which is copied beside
+ * the archive. Without arguments it prints its usage and ends. Empty for other applications.
  */
 export async function stageDropwizard(
   { app, log }: BuildContext,
@@ -31,7 +31,7 @@ export async function stageDropwizard(
   return ['server', file]
 }
 
-/** True if the class names Dropwizard's own one among its constants, as one that extends it does. */
+/** True if the class has Dropwizard's Application among its constants, as a subclass does. */
 async function isApplication(path: string, main: string): Promise<boolean> {
   const file = `${main.replaceAll('.', '/')}.class`
   return withZip(path, async zip => {
@@ -41,5 +41,5 @@ async function isApplication(path: string, main: string): Promise<boolean> {
   })
 }
 
-/** Sections that Dropwizard itself has (Dropwizard, "Configuration Reference"). */
+/** Dropwizard's own sections (Dropwizard, "Configuration Reference"). */
 const isConfiguration = (text: string): boolean => /^(server|logging|metrics|admin|health):/m.test(text)

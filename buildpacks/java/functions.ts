@@ -10,8 +10,8 @@ import { copyArtifact, type Maven } from './maven.ts'
 const invoker = 'com.google.cloud.functions.invoker:java-function-invoker:1.4.1'
 
 /**
- * The class of a function that GOOGLE_FUNCTION_TARGET names, in the archive that has it. Only Maven says which libraries it needs. undefined
- * without the setting, and where an archive without it is `executable`.
+ * The class that GOOGLE_FUNCTION_TARGET names, in the archive that contains it. Only Maven knows which libraries it needs. undefined
+ * without the setting, and if an archive without it is `executable`.
  */
 export function functionIn(
   env: BuildContext['env'],
@@ -31,13 +31,13 @@ export function functionIn(
   })
 }
 
-/** Brings the program that serves functions into a directory, and returns its path. */
+/** Downloads the program that serves functions into a directory, and returns its path. */
 export async function copyInvoker(maven: Maven, dir: string, temp: string): Promise<string> {
   await copyArtifact(maven, invoker, dir, temp)
   const [name = ''] = (await readdir(dir)).filter(file => file.endsWith('.jar'))
   return join(dir, name)
 }
 
-/** It listens on $PORT. */
+/** The command of the program, which listens on $PORT. */
 export const functionCommand = (program: string, classPath: readonly string[], target: string) =>
   ['java', '-jar', program, '--classpath', classPath.join(':'), '--target', target] as const

@@ -1,6 +1,6 @@
 import type { App } from '../sdk/index.ts'
 
-/** The newest Java that a release of Gradle runs on, of those that there are (docs.gradle.org, "Compatibility Matrix"). */
+/** The newest available Java that a release of Gradle runs on (docs.gradle.org, "Compatibility Matrix"). */
 const newest = [
   { gradle: [8, 5], java: '21' },
   { gradle: [7, 3], java: '17' },
@@ -9,7 +9,7 @@ const newest = [
 
 const file = 'gradle/wrapper/gradle-wrapper.properties'
 
-/** The newest Java for the wrapper's Gradle; undefined without a wrapper that says which it is, or where no Java fits. */
+/** The newest Java for the wrapper's Gradle; undefined without a wrapper that names its version, or if no Java fits. */
 export async function newestForGradle(app: App): Promise<{ major: string; why: string } | undefined> {
   const url = /^\s*distributionUrl\s*[=:]\s*(\S+)/m.exec((await app.read(file)) ?? '')?.[1] ?? ''
   const [, version = '', major, minor] = /gradle-((\d+)\.(\d+)[\w.-]*?)(?:-(?:bin|all|src))?\.zip$/.exec(url) ?? []

@@ -4,7 +4,7 @@ import { type App, boundFile, type BuildContext, BuildpackError, firstSetting, k
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
-/** Archives whose bytes depend on their contents alone (docs.gradle.org, "Reproducible archives"). */
+/** Archives whose bytes depend only on their contents (docs.gradle.org, "Reproducible archives"). */
 const initScript = `allprojects {
     def archives = tasks.withType(AbstractArchiveTask)
     def reproducible = {
@@ -54,7 +54,7 @@ export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jd
   )
 }
 
-/** The settings of a binding, with credentials and mirrors, for as long as Gradle runs: the cache never has them. */
+/** Links the settings of a binding, with credentials and mirrors, while Gradle runs: the cache never contains them. */
 async function linkSettings(context: BuildContext, home: string): Promise<AsyncDisposable> {
   const file = join(home, 'gradle.properties')
   const remove = () => rm(file, { force: true })

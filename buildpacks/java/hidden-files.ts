@@ -1,10 +1,13 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Directories that no servlet container serves, and the one with a dot that everybody may read (RFC 8615). */
+/** Directories that no servlet container serves, and `.well-known`, which is public (RFC 8615). */
 const apart = new Set(['WEB-INF', 'META-INF', '.well-known'])
 
-/** Files of an unpacked web application that it would serve, and that are no part of it: those in `known`, and all with a dot before them. */
+/**
+ * Files of an unpacked web application that the container would serve although they do not belong to it: those in `known`, and all
+ * names that start with a dot.
+ */
 export async function hiddenFiles(root: string, known: readonly string[]): Promise<string[]> {
   const found: string[] = []
   const visit = async (dir: string): Promise<void> => {

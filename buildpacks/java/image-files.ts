@@ -15,19 +15,19 @@ import { extractArchive, startExtracted, startSpringBoot, wantsClassData } from 
 import { type ImageFiles, web } from './start.ts'
 import { provideTomcat, type Tomcat } from './tomcat.ts'
 
-/** What the Procfile's buildpack and others read yet. */
+/** Files that the Procfile buildpack and later buildpacks still have to read. */
 const kept = ['Procfile', 'app.yaml', 'project.toml']
 
 export interface BuildTools {
   readonly jdk: Jdk
   readonly temp: string
-  /** The Maven that built the application, or else Debian's. */
+  /** The Maven that built the application, else Debian's. */
   readonly openMaven: () => Promise<Maven>
-  /** When this build began: archives that are younger are its own. */
+  /** The time when this build began: younger archives are its own. */
   readonly start: Date
 }
 
-/** Replaces the sources in the application's directory by what the build made, and says how that starts. */
+/** Replaces the sources in the application's directory with the build's result, and returns how that starts. */
 export async function placeArtifact(context: BuildContext, artifact: Artifact, tools: BuildTools): Promise<ImageFiles> {
   const { app } = context
   const { jdk, temp, start } = tools
@@ -46,7 +46,7 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
     return startDistribution(context)
   }
   if (artifact.kind === 'class path') {
-    // Those of two modules may have the same name.
+    // Archives of two modules may have the same name.
     const libraries = artifact.paths.map((path, index) => join('lib', String(index + 1), basename(path)))
     for (const [index, path] of artifact.paths.entries()) await cp(path, join(stage, libraries[index] ?? ''))
     await place()
@@ -54,11 +54,11 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
   }
   const { archive } = artifact
   if (artifact.kind === 'war') {
-    // Tomcat serves all that is in its directory, so nothing that stays of the source may be in it.
+    // Tomcat serves everything in its directory, so no remaining source file may be in it.
     const webapp = { path: app.at('webapp'), staged: join(stage, 'webapp') }
     await mkdir(webapp.staged)
     await unzip(context, jdk, archive.path, webapp.staged)
-    // Before the application's Maven wrapper and settings go, which bring it.
+    // Before the application's Maven wrapper and settings are removed, since they download it.
     const tomcat = await provideTomcat(context, webapp, tools)
     await place()
     return startTomcat(context, tomcat, 'webapp')
@@ -144,12 +144,12 @@ async function startFunction(
 }
 
 async function startLibraries({ app }: BuildContext, main: string, libraries: readonly string[]): Promise<ImageFiles> {
-  // One by one: the JVM reads `lib/*` in the order of the directory, and the first of two classes of the same name is the one that counts.
+  // One by one: with `lib/*` the JVM uses the order of the directory, and of two classes with the same name the first counts.
   const command = ['java', '-cp', libraries.map(path => app.at(path)).join(':'), main] as const
   return { ...(await inspectLibraries(app.path)), processes: [web(command)], slices: [], shown: main }
 }
 
-/** A web application that is unpacked already, in a servlet container. */
+/** A web application that is already unpacked, in a servlet container. */
 export async function startWebApplication(context: BuildContext, tools: BuildTools): Promise<ImageFiles> {
   const { path } = context.app
   const hidden = await hiddenFiles(path, kept)
@@ -168,7 +168,7 @@ async function startTomcat({ app }: BuildContext, tomcat: Tomcat, webapp: string
   }
 }
 
-/** An archive that is unpacked already: its classes and libraries are the application's directory. */
+/** An archive that is already unpacked: its classes and libraries are the application's directory. */
 export async function startExploded(
   { app }: BuildContext,
   manifest: Readonly<Record<string, string>>,
@@ -185,7 +185,7 @@ export async function startExploded(
   return { processes: [web(['java', '-cp', paths.join(':'), main])], slices: [], components, classes, shown: main }
 }
 
-/** An archive whose manifest names libraries beside it (JAR file specification, "Class-Path"). */
+/** Copies an archive whose manifest names libraries beside it (JAR file specification, "Class-Path"). */
 async function copyClassPath({ log }: BuildContext, { path, manifest }: JavaArchive, stage: string): Promise<void> {
   const names = (manifest['Class-Path'] ?? '').split(/\s+/).filter(Boolean)
   const outside = names.filter(name => /^([a-z]+:|\/)|(^|\/)\.\.(\/|$)/.test(name))

@@ -13,12 +13,12 @@ import { provideTomcat } from './tomcat.ts'
 
 interface Start {
   readonly command: readonly [string, ...string[]]
-  /** What it needs beside the application's libraries. */
+  /** The number of classes that it needs beside the application's libraries. */
   readonly classes?: number
   readonly options?: readonly string[]
 }
 
-/** The directory as the build leaves it, for commands of the user's that start something in it. */
+/** Keeps the directory as the build leaves it, for commands of the user that start something in it. */
 export async function startInPlace(
   context: BuildContext,
   where: string,
@@ -41,7 +41,10 @@ export async function startInPlace(
   }
 }
 
-/** The artifact of the web process, which the user's commands do not have. They may be all that the application is meant to start. */
+/**
+ * The artifact of the web process, if the user's commands have no such process. These commands may be all that the application is meant
+ * to start.
+ */
 async function artifactOf({ app, env, log }: BuildContext, tool: BuildTool | undefined): Promise<Artifact | undefined> {
   try {
     return await findArtifact(app, env, tool)

@@ -34,7 +34,7 @@ import type { ImageFiles } from './start.ts'
 import { checkTomcatSettings } from './tomcat.ts'
 import { available, chooseVersion, dumpsReproducibly, olderReleases } from './version.ts'
 
-/** Java applications, and those in other languages of the JVM that Maven or Gradle builds. */
+/** Applications in Java and other JVM languages, with the build tools of buildToolOf. */
 export const java = defineBuildpack({
   detect,
   build,
@@ -63,7 +63,7 @@ async function archivesIn(app: App): Promise<string[]> {
   return names.filter(name => /\.[jw]ar$/.test(name) || ['META-INF', 'WEB-INF'].includes(name))
 }
 
-/** A distribution of Gradle's or sbt's that is unpacked: `bin/shop` and `lib/*.jar`, or both in a directory. */
+/** An unpacked distribution of Gradle or sbt: `bin/shop` and `lib/*.jar`, or both in a directory. */
 async function unpackedDistribution(app: App): Promise<string | undefined> {
   const tops = (await readdir(app.path, { withFileTypes: true })).filter(entry => entry.isDirectory())
   for (const dir of ['.', ...tops.map(({ name }) => name)]) {
@@ -146,7 +146,7 @@ type Ready =
   | { readonly kind: 'unpacked distribution' }
 
 /**
- * An application that is compiled already: an archive, or one that is unpacked.
+ * An application that is already compiled: an archive, or an unpacked one.
  * @throws BuildpackError if it cannot be started
  */
 async function findReady(app: App): Promise<Ready> {

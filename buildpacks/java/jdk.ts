@@ -19,14 +19,14 @@ import {
 import { trustStoreSource, writeTrustStore } from './trust-store.ts'
 import { dumpsReproducibly, type Major } from './version.ts'
 
-/** A JDK in a layer of the build. */
+/** A JDK in a build layer. */
 export interface Jdk {
   readonly home: string
   readonly version: string
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Puts Debian's JDK into a layer of the build. It trusts what the build image trusts, with the certificates of a proxy or a binding. */
+/** Puts Debian's JDK into a build layer. It trusts the certificates of the build image, including those of a proxy or a binding. */
 export async function provideJdk(context: BuildContext, archive: DebianArchive, major: Major): Promise<Jdk> {
   const { env, run, target } = context
   const packages = await resolveJava(archive, `openjdk-${major}-jdk-headless`)
@@ -57,7 +57,7 @@ export async function provideJdk(context: BuildContext, archive: DebianArchive, 
 
 const trustLayer = 'jdk-certificates'
 
-/** A layer of its own: a build without the network sees other certificates than one behind a proxy, and can use the same JDK. */
+/** A layer of its own: a build without the network sees other certificates than one behind a proxy, and can still use the same JDK. */
 async function provideTrust(
   context: BuildContext,
   jdk: { readonly home: string; readonly libraries: string },
@@ -75,13 +75,13 @@ async function provideTrust(
 export interface Jre {
   readonly home: string
   readonly env: Readonly<Record<string, string>>
-  /** Another one has another digest. */
+  /** A different JVM has a different digest. */
   readonly digest: string
 }
 
 /**
  * Puts Debian's JRE and its trust store into a layer of the image.
- * @param isRun whether the build runs it as well: it is not there if the image has it again from the previous one
+ * @param isRun whether the build also runs it: if the image reuses the previous layer, the build does not have its files
  */
 export async function provideJre(
   context: BuildContext,
@@ -138,8 +138,8 @@ export async function provideJre(
 }
 
 /**
- * The certificates of Debian's package: the bundle in /etc/ssl may be the machine's own while a build runs, with the authority of its
- * proxy, which an image must not trust.
+ * The certificates of Debian's package. In a build the bundle in /etc/ssl may be the machine's own, with the authority of its proxy,
+ * which an image must not trust.
  */
 async function packagedCertificates(): Promise<string> {
   const dir = '/usr/share/ca-certificates'
@@ -154,7 +154,7 @@ async function packagedCertificates(): Promise<string> {
   return (await Promise.all(files.map(name => readFile(join(dir, name), 'utf8')))).join('\n')
 }
 
-/** A layer of its own, as the number of classes changes with the application and the JRE does not. */
+/** A layer of its own, since the number of classes changes with the application and the JRE does not. */
 export async function provideLaunchProgram({ layer }: BuildContext, script: string): Promise<void> {
   await layer('jvm-options', {
     types: { launch: true },
@@ -168,8 +168,8 @@ export async function provideLaunchProgram({ layer }: BuildContext, script: stri
 }
 
 /**
- * The classes that the JVM maps into memory rather than parse them at each start (JEP 341), which jlink leaves out. The options make the file
- * the same on every machine.
+ * The archive of JDK classes that the JVM maps into memory instead of parsing them at each start (JEP 341). jlink does not create it.
+ * The options make the file the same on every machine.
  */
 async function dumpClasses({ run }: BuildContext, home: string, libraries: string): Promise<void> {
   const options = ['-Xshare:dump', '-XX:+UseG1GC', '-Xms128m', '-Xmx128m'] as const
@@ -181,18 +181,18 @@ async function dumpClasses({ run }: BuildContext, home: string, libraries: strin
 }
 
 /**
- * Modules of programs for developers, which Debian's JRE has as well. The compiler stays, as applications call it (javax.tools, templates), and so
- * do those that an option of the JVM asks for: jdk.incubator.vector.
+ * Modules with programs for developers, which Debian's JRE also contains. The compiler stays, as applications call it (javax.tools,
+ * templates). Modules that need an option of the JVM stay as well: jdk.incubator.vector.
  */
 const forDevelopers =
   /^jdk\.(editpad|graal\..*|hotspot\.agent|internal\..*|jartool|javadoc|jcmd|jconsole|jdeps|jlink|jpackage|jshell|jstatd|rmic|unsupported\.desktop)$/
 
-/** Programs of the modules that stay, and what the compiler needs for `--release` alone: Debian's JRE is without them as well. */
+/** Programs of the remaining modules, and the compiler's data for `--release`: Debian's JRE does not have them either. */
 const without = ['--exclude-files', '**/bin/javac,**/bin/serialver,**/ct.sym'] as const
 
 /**
- * The runtime that jlink makes: of the modules of a JRE, in half of the space that Debian's takes; those of BP_JVM_JLINK_ARGS; or all of
- * them for BP_JVM_TYPE=JDK and BP_JVM_JLINK_ENABLED. Undefined is Debian's own, if the latter is `false`.
+ * Arguments for jlink: for the modules of a JRE, which then takes half the space of Debian's; for BP_JVM_JLINK_ARGS; or for all
+ * modules, with BP_JVM_TYPE=JDK and with BP_JVM_JLINK_ENABLED. Undefined for Debian's own JRE, if BP_JVM_JLINK_ENABLED is `false`.
  */
 export async function linkArguments(
   env: Readonly<Record<string, string>>,
@@ -203,7 +203,7 @@ export async function linkArguments(
   const isJdk = env['BP_JVM_TYPE']?.toLowerCase() === 'jdk'
   const enabled = firstSetting(env, 'BP_JVM_JLINK_ENABLED')
   if (enabled !== undefined && !isSet(env, enabled.name) && !isJdk) return undefined
-  // Java 21 has other levels than those before it.
+  // Since Java 21 the levels have other names.
   const smaller =
     Number(/^\d+/.exec(jdk.version)?.[0]) < 21
       ? ['--compress', '2']
@@ -216,7 +216,7 @@ export async function linkArguments(
   return { args, what: isJdk ? 'JDK' : enabled === undefined ? 'JRE' : 'JRE (jlink)' }
 }
 
-/** What only maintainer scripts of Java's packages need: no script runs, and programs such as `su` have no place in an image. */
+/** Packages that only maintainer scripts of Java's packages need: no script runs, and programs such as `su` do not belong in an image. */
 const forScripts =
   /^(ca-certificates-java|java-common|default-jre-headless|util-linux|libpam.*|libaudit.*|libcap-ng0|libdb5.*|libblkid1|liblastlog2.*|libmount1|libsmartcols1|libudev1|libuuid1)$/
 
@@ -236,7 +236,7 @@ function versionOf(packages: readonly DebianPackage[], name: string): string {
   return version
 }
 
-/** `usr/lib/jvm/java-21-openjdk-amd64`, without what only a person at a desk needs. */
+/** `usr/lib/jvm/java-21-openjdk-amd64`, without files for people at a desk. */
 async function homeOf(dir: string): Promise<string> {
   const jvm = join(dir, 'usr/lib/jvm')
   const name = (await readdir(jvm)).find(name => /^java-\d+-openjdk/.test(name))

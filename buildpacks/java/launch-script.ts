@@ -1,19 +1,19 @@
-/** Classes of the JDK that an application may load, beside its own. */
+/** Number of JDK classes that an application may load, beside its own. */
 const jdkClasses = 27_000
 
-/** An option of the JVM that the first of these variables that is set turns on or off. */
+/** An option of the JVM that these variables turn on or off: the first one that is set decides. */
 export interface Switch {
   readonly variables: readonly string[]
-  /** Without any of them. */
+  /** The default if none of them is set. */
   readonly isOn: boolean
   readonly option: string
 }
 
 /**
- * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"): it fits the JVM into the memory of the
- * container, and translates switches and certificates into options. Options that the user gives stay as they are.
- * @param classes how many classes the application and its libraries have
- * @param own options that the application cannot do without
+ * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"). It fits the JVM into the memory of the
+ * container, and translates switches and certificates into options. It does not change options that the user gives.
+ * @param classes the number of classes in the application and its libraries
+ * @param own options that the application requires
  */
 export function launchScript(classes: number, own: readonly string[] = [], switches: readonly Switch[] = []): string {
   return `#!/bin/sh

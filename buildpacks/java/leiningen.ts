@@ -5,7 +5,7 @@ import { type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitW
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
-/** Builds with Debian's Leiningen, whose one archive has all that it needs. Downloads stay in a cache. */
+/** Builds with Debian's Leiningen, a single archive with all of its dependencies. Downloads stay in a cache. */
 export async function buildWithLeiningen(
   context: BuildContext,
   { archive, jdk }: { readonly archive: DebianArchive; readonly jdk: Jdk },

@@ -6,13 +6,13 @@ import { countClasses, readArchive } from './archive.ts'
 /** The archives in a directory. */
 export interface Libraries {
   readonly components: readonly Component[]
-  /** How many classes they have. */
+  /** The number of classes in them. */
   readonly classes: number
-  /** Options of the JVM that they cannot do without. */
+  /** Options of the JVM that they require. */
   readonly options: readonly string[]
 }
 
-/** Every archive in a directory: libraries for the bill of materials, and how many classes there are. */
+/** Reads every archive in a directory: libraries for the bill of materials, and the number of classes. */
 export async function inspectLibraries(dir: string): Promise<Libraries> {
   const components: Component[] = []
   let classes = 0
@@ -25,7 +25,7 @@ export async function inspectLibraries(dir: string): Promise<Libraries> {
   return { components, classes, options: components.some(isPlay) ? [withoutPidFile] : [] }
 }
 
-/** Play writes its process id beside itself, where the application cannot write, and will not start where there is one already. */
+/** Play writes a file with its process id beside itself, where the application cannot write, and does not start if one exists. */
 const withoutPidFile = '-Dpidfile.path=/dev/null'
-/** sbt-native-packager puts the group before the name: com.typesafe.play.play-server_2.13-2.9.5.jar. */
+/** sbt-native-packager prefixes names with the group: com.typesafe.play.play-server_2.13-2.9.5.jar. */
 const isPlay = ({ name }: Component): boolean => /(^|\.)play-server_/.test(name)

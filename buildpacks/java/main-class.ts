@@ -2,7 +2,7 @@ import { classesIn, withZip } from './archive.ts'
 
 /**
  * The classes of an archive that Java can start: those with `public static void main(String[])` (Java Language Specification, 12.1.4).
- * A class that a tool generates within another, with `$` in its name, is not what a person would start.
+ * A class with `$` in its name, which a tool generates within another class, is not one that a user would start.
  */
 export async function mainClassesIn(path: string): Promise<string[]> {
   return withZip(path, async zip => {
@@ -15,7 +15,7 @@ export async function mainClassesIn(path: string): Promise<string[]> {
   })
 }
 
-/** Bytes of each kind of constant after its tag, but for texts (Java Virtual Machine Specification, 4.4). */
+/** The size of each kind of constant after its tag, except texts (Java Virtual Machine Specification, 4.4). */
 const sizes: Readonly<Record<number, number>> = {
   3: 4,
   4: 4,
@@ -36,7 +36,7 @@ const sizes: Readonly<Record<number, number>> = {
 }
 const isPublicStatic = (flags: number): boolean => (flags & 0x9) === 0x9
 
-/** Whether a class file has a main method (Java Virtual Machine Specification, 4.1). What is damaged has none. */
+/** Whether a class file has a main method (Java Virtual Machine Specification, 4.1). False for a damaged file. */
 export function hasMain(bytes: Buffer): boolean {
   try {
     return bytes.readUInt32BE(0) === 0xcafebabe && readMethods(bytes)
@@ -66,7 +66,7 @@ function readMethods(bytes: Buffer): boolean {
     const size = sizes[tag]
     if (size === undefined) return false
     at += size
-    // A long or a double takes two places.
+    // A long or a double takes two entries.
     if (tag === 5 || tag === 6) index++
   }
   at += 6

@@ -10,14 +10,14 @@ import {
 } from '../sdk/index.ts'
 import { copyArtifact, type MavenProgram } from './maven.ts'
 
-/** Maven as its makers publish it, in repositories like any other artifact. */
+/** The Maven that its project publishes in repositories, like any other artifact. */
 const group = 'org.apache.maven'
 const artifact = 'apache-maven'
 
-/** Maven itself only warns of an archive with another checksum than the repository's. */
+/** By default Maven only warns of an archive whose checksum differs from the repository's. */
 const checked = ['--strict-checksums', '-Daether.checksums.algorithms=SHA-512,SHA-1']
 
-/** Who asks for which version of Maven: a setting, Heroku's system.properties, or a file of a version manager. */
+/** The requested version of Maven, and the place of the request: a setting, Heroku's system.properties, or a file of a version manager. */
 export async function requestedMaven(app: App, env: BuildContext['env']): Promise<VersionRequest | undefined> {
   const setting = firstSetting(env, 'BP_MAVEN_VERSION', 'RAILPACK_MAVEN_VERSION')
   if (setting) return { value: setting.value, where: setting.name }
@@ -32,7 +32,10 @@ export async function requestedMaven(app: App, env: BuildContext['env']): Promis
   )
 }
 
-/** @throws BuildpackError for what is no version, before anything is installed */
+/**
+ * Checks the version before anything is installed.
+ * @throws BuildpackError for an invalid version
+ */
 export async function checkMavenVersion(app: App, env: BuildContext['env']): Promise<void> {
   const { value, where } = (await requestedMaven(app, env)) ?? { value: 'latest', where: '' }
   if (value === 'latest' || isWhole(value) || prefixOf(value) !== undefined) return
@@ -51,7 +54,7 @@ const meets = (version: string, value: string): boolean =>
   value === 'latest' || version === value || (!isWhole(value) && `${version}.`.startsWith(`${prefixOf(value)}.`))
 
 /**
- * The Maven that somebody asks for, from the repositories that Maven's settings name; the given one if it meets that.
+ * The requested Maven, from the repositories in Maven's settings; the given one if it satisfies the request.
  * @throws BuildpackError with the nearest version, if the repositories do not have it
  */
 export async function provideAskedMaven(
@@ -107,7 +110,7 @@ function notToBeHad({ value, where }: VersionRequest, versions: readonly string[
   })
 }
 
-/** By the major version, then the minor one, then the patch. */
+/** Compares the major version, then the minor one, then the patch. */
 function nearest(versions: readonly string[], text: string): string | undefined {
   const distance = (version: string) => {
     const [wanted, there] = [numbersOf(text), numbersOf(version)]
@@ -116,7 +119,7 @@ function nearest(versions: readonly string[], text: string): string | undefined 
   return versions.toSorted((a, b) => distance(a) - distance(b))[0]
 }
 
-/** The releases that the repositories have, the newest first: Maven asks for their lists to choose one of a range, and keeps those. */
+/** The releases in the repositories, the newest first. Maven requests the lists of releases to choose one of a range, and stores them. */
 async function listMavens(maven: MavenProgram, temp: string): Promise<string[]> {
   const pom = join(temp, 'versions.xml')
   const elements = { groupId: group, artifactId: artifact, version: '[3,)', type: 'pom' }
@@ -126,7 +129,7 @@ async function listMavens(maven: MavenProgram, temp: string): Promise<string[]> 
     pom,
     `<project><modelVersion>4.0.0</modelVersion><groupId>bale</groupId><artifactId>versions</artifactId><version>1</version><packaging>pom</packaging><dependencies><dependency>${dependency.join('')}${alone}</dependency></dependencies></project>\n`,
   )
-  // What the newest one needs may be of no matter to this build, or not there.
+  // The newest release may have dependencies that this build does not need or that are missing.
   await maven.run(['-U', '-f', pom, 'dependency:resolve'], { cwd: temp, quiet: true }).catch(() => undefined)
   const dir = join(maven.repository, ...group.split('.'), artifact)
   const files = (await readdir(dir).catch(() => [])).filter(name => /^maven-metadata.*\.xml$/.test(name))

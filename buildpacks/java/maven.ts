@@ -25,14 +25,14 @@ export interface MavenTools {
 
 /** Maven with the settings and the repository of this build. */
 export interface Maven {
-  /** As people call it: `./mvnw`. */
+  /** The name for users: `./mvnw`. */
   readonly name: string
   run(args: readonly string[], options?: Pick<RunOptions, 'cwd' | 'quiet' | 'step'>): Promise<void>
 }
 
-/** Maven, as far as it is known what it is. */
+/** Maven with its version and repository. */
 export interface MavenProgram extends Maven {
-  /** Debian's version, or the one that was asked for; undefined for a wrapper's. */
+  /** Debian's version, or the requested one; undefined for a wrapper's. */
   readonly version: string | undefined
   /** The local repository, which stays in the cache. */
   readonly repository: string
@@ -42,7 +42,7 @@ export interface MavenProgram extends Maven {
 
 /**
  * Maven, ready to run. Downloads stay in a cache.
- * @param wrapper the application's own; Debian's Maven without one
+ * @param wrapper the application's own; without it, Debian's Maven
  */
 export async function openMaven(context: BuildContext, tools: MavenTools, wrapper?: string): Promise<MavenProgram> {
   const { app, env, layer, run } = context
@@ -54,7 +54,7 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
     create: async () => {},
   })
   const debian = wrapper === undefined ? await provideMaven(context, archive) : undefined
-  // Older wrappers look for their properties in the directory that they run in, which copyArtifact has as well.
+  // Older wrappers look for their properties in their working directory, also when copyArtifact runs them.
   const parts = join(dirname(wrapper ?? ''), '.mvn/wrapper')
   if (wrapper !== undefined && (await app.hasDirectory(parts)))
     await cp(app.at(parts), join(temp, '.mvn/wrapper'), { recursive: true })
@@ -87,7 +87,7 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
   return debian === undefined ? make(['sh', app.at(wrapper ?? '')], undefined) : make([debian.program], debian.version)
 }
 
-/** For a command of the user's in place of Maven's: `mvn`, with the same repository and settings (Maven 3.9 reads MAVEN_ARGS). */
+/** For a command of the user that replaces Maven's: provides `mvn` with the same repository and settings (Maven 3.9 reads MAVEN_ARGS). */
 function forOwnCommand(
   env: Readonly<Record<string, string>>,
   [program]: readonly [string, ...string[]],
@@ -97,7 +97,7 @@ function forOwnCommand(
   return { PATH: path, MAVEN_ARGS: [...args, env['MAVEN_ARGS']].filter(Boolean).join(' ') }
 }
 
-/** Builds with the application's Maven wrapper, with the Maven that somebody asks for, or with Debian's. */
+/** Builds with the application's Maven wrapper, with the requested Maven, or with Debian's. */
 export async function buildWithMaven(context: BuildContext, tools: MavenTools): Promise<Maven> {
   const { app, env, log } = context
   const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
@@ -129,8 +129,9 @@ function projectArguments(env: Readonly<Record<string, string>>): string[] {
 const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
 
 /**
- * Copies the libraries that a module needs at run time, and returns their directory in its `target`, which a module without libraries does
- * not get. Modules find each other's archives in the run that makes these: it is the same one again, and next to nothing is left to do in it.
+ * Copies the libraries that a module needs at run time into a directory of its `target`, and returns that directory. A module without
+ * libraries gets none. Modules find each other's archives only in the run that builds them, so this repeats the same run, which then
+ * has almost nothing to do.
  */
 export async function copyLibraries({ env, log }: BuildContext, maven: Maven, target: string): Promise<string> {
   const copy = `${dependencyPlugin}:copy-dependencies`
@@ -151,14 +152,14 @@ export async function copyArtifact(
   options: readonly string[] = [],
 ): Promise<void> {
   const to = [`-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true']
-  // Anywhere but in the application, whose project has nothing to do with it.
+  // It runs outside of the application, so that the application's project has no effect.
   await maven.run([...options, `${dependencyPlugin}:copy`, `-Dartifact=${coordinates}`, ...to], {
     cwd: temp,
     quiet: true,
   })
 }
 
-/** Copies an artifact with all that it needs when it runs. */
+/** Copies an artifact with all of its runtime dependencies. */
 export async function copyDependencies(maven: Maven, coordinates: string, dir: string, temp: string): Promise<void> {
   const [groupId = '', artifactId = '', version = ''] = coordinates.split(':')
   const pom = join(temp, 'dependencies.xml')
@@ -171,7 +172,7 @@ export async function copyDependencies(maven: Maven, coordinates: string, dir: s
   await maven.run(['-f', pom, `${dependencyPlugin}:copy-dependencies`, ...options], { cwd: temp, quiet: true })
 }
 
-/** Without a setting the archive is made and tests are left to CI, as with other builders. */
+/** Maven's goals. The default builds the archive and leaves tests to CI, as other builders do. */
 function goalsOf(env: Readonly<Record<string, string>>): string[] {
   const words = (name: string): string[] => splitWords(env[name] ?? '', name)
   const custom = firstSetting(env, 'MAVEN_CUSTOM_GOALS')
@@ -191,11 +192,14 @@ function goalsOf(env: Readonly<Record<string, string>>): string[] {
     ...words('BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS'),
     ...words('GOOGLE_BUILD_ARGS'),
     ...(profiles === undefined ? [] : ['-P', profiles]),
-    // One module, and those that it needs.
+    // One module, and the modules that it needs.
     ...(module === undefined ? [] : ['-pl', module, '-am']),
   ]
 }
-/** A binding of the type `maven`, MAVEN_SETTINGS_PATH, or settings that name the machine's proxy, which Maven does not read itself. */
+/**
+ * Options for a binding of the type `maven`, for MAVEN_SETTINGS_PATH, or for generated settings with the machine's proxy, which Maven
+ * does not read itself.
+ */
 async function settingsOf(context: BuildContext, temp: string): Promise<string[]> {
   const { app, env, log } = context
   const bound = await boundFile(context, 'maven', 'settings.xml')
@@ -229,7 +233,7 @@ async function settingsOf(context: BuildContext, temp: string): Promise<string[]
 const escapeXml = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
-/** Debian's Maven, without the JRE that it would bring. */
+/** Debian's Maven, without the JRE that its package depends on. */
 async function provideMaven(
   { layer, run }: BuildContext,
   archive: DebianArchive,

@@ -4,11 +4,11 @@ export interface Proxy {
   readonly port: string
   readonly username: string
   readonly password: string
-  /** Hosts that are asked without it, in Java's notation: `localhost|*.corp`. */
+  /** Hosts that are reached without the proxy, in Java's notation: `localhost|*.corp`. */
   readonly nonProxyHosts: string
 }
 
-/** The proxies of the environment's variables, which Java's tools do not read. */
+/** The proxies in environment variables, which Java's tools do not read. */
 export function proxiesOf(env: Readonly<Record<string, string>>): Proxy[] {
   const value = (name: string): string => env[name] ?? env[name.toUpperCase()] ?? ''
   const none = value('no_proxy')
@@ -30,7 +30,7 @@ export function proxiesOf(env: Readonly<Record<string, string>>): Proxy[] {
   })
 }
 
-/** Options for tools that read a proxy from Java's properties alone. */
+/** Options for tools that read a proxy only from Java's properties. */
 export function proxyOptions(env: Readonly<Record<string, string>>): string[] {
   return proxiesOf(env).flatMap(({ protocol, host, port, username, password, nonProxyHosts }) => {
     const option = (name: string, value: string) => (value === '' ? [] : [`-D${name}=${value}`])

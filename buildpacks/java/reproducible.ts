@@ -9,9 +9,9 @@ import { ZipFile as ZipWriter } from 'yazl'
 import { withZip } from './archive.ts'
 
 /**
- * Rewrites each archive in `dir` that tools made since `start`: entries sorted by name, with one time. Old tools write when
- * and in which order they found the files: Maven's jar plugin before 3.2, which Debian's Maven and older wrappers take by default. Archives
- * of others keep their bytes.
+ * Rewrites each archive in `dir` that tools made since `start`: with entries sorted by name, and one time. Old tools record the current
+ * time and the order in which they found the files: Maven's jar plugin before 3.2, the default of Debian's Maven and older wrappers.
+ * Existing archives keep their bytes.
  */
 export async function makeReproducible(dir: string, start: Date): Promise<void> {
   for (const name of (await readdir(dir, { recursive: true, encoding: 'utf8' })).toSorted())
@@ -35,11 +35,11 @@ async function rewrite(zip: ZipFile, entries: readonly Entry[], made: string): P
   const isSigned = entries.some(({ fileName }) => /^META-INF\/[^/]+\.SF$/i.test(fileName))
   const writer = new ZipWriter()
   const output = new PassThrough()
-  // Of an entry that cannot be read the writer's output would never end.
+  // If an entry cannot be read, the writer's output would never end.
   writer.on('error', error => output.destroy(error as Error))
   writer.outputStream.pipe(output)
   const written = pipeline(output, createWriteStream(made))
-  // The error of an entry is thrown below, or here once all are added.
+  // The error of an entry is thrown below, or here after all entries are added.
   written.catch(() => {})
   const contentOf = async (entry: Entry) => buffer(await zip.openReadStreamPromise(entry))
   for (const entry of entries) {
@@ -47,12 +47,12 @@ async function rewrite(zip: ZipFile, entries: readonly Entry[], made: string): P
     const mode = entry.externalFileAttributes >>> 16
     const options = { mtime: archiveDate, forceDosTimestamp: true, ...(mode !== 0 && { mode }) }
     if (name.endsWith('/')) writer.addEmptyDirectory(name, options)
-    // Maven's record of a project has the date above it, with old versions.
+    // In old versions, Maven's record of a project starts with the date.
     else if (!isSigned && isRecord(entry)) writer.addBuffer(withoutDate(await contentOf(entry)), name, options)
-    // A library in an archive of Spring Boot's may not be compressed, and its size has to stand before it.
+    // A library in a Spring Boot archive must not be compressed, and its size has to precede it.
     else if (entry.compressionMethod === 0)
       writer.addBuffer(await contentOf(entry), name, { ...options, compress: false })
-    // One after the other: there may be tens of thousands.
+    // One after the other, since there may be tens of thousands.
     else
       writer.addReadStreamLazy(name, options, done =>
         zip.openReadStream(entry, (error, stream) => {
@@ -65,12 +65,12 @@ async function rewrite(zip: ZipFile, entries: readonly Entry[], made: string): P
   await written
 }
 
-/** `archiveTime` as zip archives have it, which know no time zone. */
+/** `archiveTime` for zip archives, which have no time zone. */
 const archiveDate = new Date(1980, 0, 1, 0, 0, 2)
 
 /**
- * True if one of the entries was written since `start`, all of them can be read, and nothing else, such as a program, is in front of them.
- * Times in archives are in the time zone of whoever writes them, in steps of two seconds.
+ * True if one of the entries was written since `start`, all of them can be read, and nothing else, such as a program, precedes them.
+ * Times in archives are in the writer's time zone, in steps of two seconds.
  */
 function isMadeSince(entries: readonly Entry[], start: Date): boolean {
   const since = Math.floor(start.getTime() / 2000) * 2000
@@ -81,7 +81,10 @@ function isMadeSince(entries: readonly Entry[], start: Date): boolean {
   )
 }
 
-/** Readers of a stream want the manifest in the first two entries, and signatures before what they sign (java.util.jar.JarInputStream). */
+/**
+ * Readers of a stream require the manifest in the first two entries, and signatures before the signed entries
+ * (java.util.jar.JarInputStream).
+ */
 const first = [/^META-INF\/$/, /^META-INF\/MANIFEST\.MF$/, /^META-INF\//, /^/]
 
 function byRank(a: Entry, b: Entry): number {

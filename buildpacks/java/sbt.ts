@@ -17,8 +17,9 @@ export interface SbtTools {
 }
 
 /**
- * Builds with sbt in the version that the project asks for; its launcher and all else come from Maven Central. Downloads stay in a cache.
- * @returns the class path, where nothing in the project packs the application
+ * Builds with sbt in the version that the project requests. Its launcher and everything else come from Maven Central. Downloads stay in
+ * a cache.
+ * @returns the class path, if nothing in the project packs the application
  */
 export async function buildWithSbt(context: BuildContext, tools: SbtTools): Promise<readonly string[] | undefined> {
   const { app, env, layer, log, run } = context
@@ -76,7 +77,7 @@ async function sbtVersion(app: App): Promise<string> {
   })
 }
 
-/** Plugins that pack an application, and their tasks. Play has the first in it. */
+/** Plugins that pack an application, and their tasks. Play includes the first one. */
 const packers: readonly (readonly [RegExp, string])[] = [
   [/sbt-native-packager|"sbt-plugin"|sbt-web-scalajs/, 'stage'],
   [/sbt-assembly/, 'assembly'],
@@ -98,13 +99,13 @@ async function tasksOf(app: App, env: Env): Promise<{ tasks: string[]; packs: bo
   return { tasks: [...before, `export ${of('Runtime/fullClasspathAsJars')}`], packs: false }
 }
 
-/** sbt's own script reads options for its JVM from these, one a line or several. */
+/** Options for the JVM from the files that sbt's own script reads, with one or several per line. */
 async function jvmOptions(app: App): Promise<string[]> {
   const lines = ((await app.read('.jvmopts')) ?? '').split('\n').filter(line => !line.trim().startsWith('#'))
   return lines.flatMap(line => line.split(/\s+/)).filter(Boolean)
 }
 
-/** The archives that `export` prints as its last line. */
+/** The archives in the last line of the output of `export`. */
 function classPathIn(output: string): string[] {
   const lines = output.split('\n').filter(line => !line.startsWith('[') && line.includes('.jar'))
   return (lines.at(-1) ?? '')

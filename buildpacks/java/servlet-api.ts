@@ -7,14 +7,15 @@ type Api = 'javax' | 'jakarta'
 interface ServletApi {
   readonly api: Api
   readonly why: string
-  /** What speaks against it. */
+  /** The evidence against it. */
   readonly doubt?: string
 }
 
 /**
- * The servlet API that an unpacked web application is compiled for: Tomcat 10 and newer have jakarta.servlet alone, and 9 has
- * javax.servlet. Its own classes say so; then a web.xml of jakarta's namespace, which no application of javax.servlet has; then most of its
- * libraries, as one of the other kind may be there that is not used; then a web.xml of the older namespace, which Tomcat 10 reads as well.
+ * The servlet API that an unpacked web application is compiled for: Tomcat 10 and newer have only jakarta.servlet, and 9 has
+ * javax.servlet. The first clear evidence decides: its own classes; a web.xml of jakarta's namespace, which no javax.servlet
+ * application has; most of its libraries, since an unused library may have the other API; a web.xml of the older namespace, which
+ * Tomcat 10 reads as well.
  */
 export async function servletApi(app: App): Promise<ServletApi> {
   const classes = await readdir(app.at('WEB-INF/classes'), { recursive: true, encoding: 'utf8' }).catch(() => [])
@@ -45,7 +46,7 @@ async function apiOfLibraries(app: App): Promise<ServletApi | undefined> {
   return opposed === undefined ? { api, why } : { api, why, doubt: `${why}, but ${opposed} uses ${other}.servlet` }
 }
 
-/** The one of the two that a class file names; undefined for neither, or for both, as in libraries that adapt themselves. */
+/** The API that a class file names; undefined for neither or both, as in libraries that adapt themselves. */
 function apiIn(bytes: Buffer): Api | undefined {
   const [javax, jakarta] = [bytes.includes('javax/servlet/'), bytes.includes('jakarta/servlet/')]
   return javax === jakarta ? undefined : javax ? 'javax' : 'jakarta'

@@ -10,11 +10,11 @@ type Env = BuildContext['env']
 
 const classDataSettings = ['BP_JVM_CDS_ENABLED', 'BP_JVM_AOTCACHE_ENABLED'] as const
 
-/** Whether the user wants an archive of the application's classes, which halves the time of a start. */
+/** Whether the user wants an archive of the application's classes, which halves the start time. */
 export const wantsClassData = (env: Env): boolean => classDataSettings.some(name => isSet(env, name))
 
 /**
- * Lays a Spring Boot archive out as one that names its libraries beside it, which a class data archive can be made of (Spring Boot,
+ * Extracts a Spring Boot archive into one that names its libraries beside it, from which a class data archive can be made (Spring Boot,
  * "Efficient Deployments", "Unpacking the Executable JAR").
  */
 export async function extractArchive(
@@ -41,7 +41,7 @@ export async function extractArchive(
   }
   const args = ['-Djarmode=tools', '-jar', path, 'extract', '--destination', stage, '--force']
   await run([`${jdk.home}/bin/java`, ...args], { env: jdk.env, quiet: true, name: 'unpacking Spring Boot' })
-  // The manifest has the time of this moment, and gets a fixed one with what it says anyway.
+  // The manifest contains the current time, so it is written again with a fixed time and the same content.
   const start = ['--main-class', main, '--date', archiveTime]
   await run([`${jdk.home}/bin/jar`, '--update', '--file', join(stage, basename(path)), ...start], {
     env: jdk.env,
@@ -50,7 +50,7 @@ export async function extractArchive(
   })
 }
 
-/** What starts an archive that is laid out with its libraries beside it. */
+/** The start of an extracted archive with its libraries beside it. */
 export async function startExtracted({ app, env, log }: BuildContext, archive: JavaArchive): Promise<ImageFiles> {
   const jar = app.at(basename(archive.path))
   const { components, classes } = await inspectLibraries(app.path)
@@ -65,7 +65,7 @@ export async function startExtracted({ app, env, log }: BuildContext, archive: J
   }
 }
 
-/** Unpacked, the parts that Spring Boot's index tells apart get layers of their own (Spring Boot, "Layering Docker Images"). */
+/** Unpacks the archive, and gives each layer of Spring Boot's index a slice of its own (Spring Boot, "Layering Docker Images"). */
 export async function startSpringBoot(
   { app, env, log }: BuildContext,
   archive: JavaArchive,
@@ -86,9 +86,9 @@ export async function startSpringBoot(
 const shownAs = ({ manifest }: JavaArchive): string =>
   `Spring Boot ${manifest['Spring-Boot-Version'] ?? ''} (${manifest['Start-Class'] ?? manifest['Main-Class'] ?? ''})`
 
-/** Beans that the build has worked out already (Spring Boot, "Ahead-of-Time Processing With the JVM"). */
+/** The switch for beans that the build has already computed (Spring Boot, "Ahead-of-Time Processing With the JVM"). */
 function aotSwitch({ env, log }: Pick<BuildContext, 'env' | 'log'>, { path, entries }: JavaArchive): readonly Switch[] {
-  // Spring starts with this class; META-INF/native-image may be written by hand.
+  // Spring starts with this class. META-INF/native-image is no proof, since it may be written by hand.
   const isProcessed = entries.some(name => name.endsWith('__ApplicationContextInitializer.class'))
   const isWanted = isSet(env, 'BP_SPRING_AOT_ENABLED')
   if (isWanted && !isProcessed) {
@@ -101,7 +101,7 @@ function aotSwitch({ env, log }: Pick<BuildContext, 'env' | 'log'>, { path, entr
   return isProcessed ? [{ variables: ['BPL_SPRING_AOT_ENABLED'], isOn: isWanted, option }] : []
 }
 
-/** Says which settings have no effect on what starts, and why. */
+/** Warns of settings that have no effect on the start, with the reason. */
 export function warnOfUnusedSettings({ env, log }: Pick<BuildContext, 'env' | 'log'>, files: ImageFiles): void {
   const why = `Only a Spring Boot archive with layers.idx that the image starts itself can use it, and this image starts ${files.shown}.`
   const unused = [
@@ -111,7 +111,7 @@ export function warnOfUnusedSettings({ env, log }: Pick<BuildContext, 'env' | 'l
   for (const name of unused.filter(name => isSet(env, name))) log.warning(`${name} has no effect`, why)
 }
 
-/** `- "dependencies":` and below it `  - "BOOT-INF/lib/"`. The application itself, the last layer, is what no slice has. */
+/** Parses `- "dependencies":` and below it `  - "BOOT-INF/lib/"`. The last layer is the application itself, which needs no slice. */
 export function parseLayersIndex(index: string): string[][] {
   const layers: string[][] = []
   let isApplication = false

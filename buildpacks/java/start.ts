@@ -1,18 +1,18 @@
 import type { Component, LaunchProcess } from '../sdk/index.ts'
 import type { Switch } from './launch-script.ts'
 
-/** What stays in the image, and how it starts. */
+/** The files that stay in the image, and the start. */
 export interface ImageFiles {
   readonly processes: readonly LaunchProcess[]
   readonly slices: readonly { readonly paths: readonly string[] }[]
   readonly components: readonly Component[]
-  /** How many classes the application and its libraries have. */
+  /** The number of classes in the application and its libraries. */
   readonly classes: number
-  /** Options of the JVM that they cannot do without. */
+  /** Options of the JVM that they require. */
   readonly options?: readonly string[]
-  /** Options that variables of the start turn on or off. */
+  /** Options that variables turn on or off at the start. */
   readonly switches?: readonly Switch[]
-  /** The archive that starts once more in the build, for an archive of the classes that it loads. */
+  /** The archive that starts once more in the build, to create an archive of the classes that it loads. */
   readonly training?: string
   readonly shown: string
 }

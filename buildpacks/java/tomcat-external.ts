@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { type BuildContext, BuildpackError, digestOfFile, firstSetting } from '../sdk/index.ts'
 
-/** An archive with files of the user's own for Tomcat's directory: `conf/server.xml`, `lib/driver.jar`. */
+/** An archive with the user's own files for Tomcat's directory: `conf/server.xml`, `lib/driver.jar`. */
 export interface ExternalConfiguration {
   readonly uri: string
-  /** In hexadecimal: what the archive has to be, and what makes the layer anew. */
+  /** The archive's digest in hexadecimal. A new digest also means a new layer. */
   readonly sha256: string
-  /** How many directories at the front of its paths are left out. */
+  /** How many leading directories are removed from its paths. */
   readonly strip: number
 }
 
@@ -14,7 +14,7 @@ const uriSetting = 'BP_TOMCAT_EXT_CONF_URI'
 const digestSetting = 'BP_TOMCAT_EXT_CONF_SHA256'
 const stripSetting = 'BP_TOMCAT_EXT_CONF_STRIP'
 
-/** @throws BuildpackError for an invalid setting, or an archive without its digest: the same build would give another image */
+/** @throws BuildpackError for an invalid setting, or an archive without its digest: the same build would give a different image */
 export function externalConfiguration(env: BuildContext['env']): ExternalConfiguration | undefined {
   const uri = firstSetting(env, uriSetting)?.value
   if (uri === undefined) return undefined
@@ -32,7 +32,7 @@ export function externalConfiguration(env: BuildContext['env']): ExternalConfigu
   return { uri, sha256: digest ?? '', strip: Number(strip) }
 }
 
-/** Unpacks the archive over Tomcat's directory, whose files it replaces. */
+/** Unpacks the archive over Tomcat's directory, and replaces existing files. */
 export async function unpackExternal(
   { run }: Pick<BuildContext, 'run'>,
   { uri, sha256, strip }: ExternalConfiguration,

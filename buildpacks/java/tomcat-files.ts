@@ -22,7 +22,7 @@ export const configuration = (contextPath: string, hidden: readonly string[]): R
   </Service>
 </Server>
 `,
-  // Sessions are not written to disk, where nobody reads them again.
+  // Sessions are not written to disk, since nothing would read them again.
   'context.xml': `<?xml version="1.0" encoding="UTF-8"?>
 <Context>
   <Manager pathname=""/>
@@ -41,6 +41,6 @@ java.util.logging.ConsoleHandler.formatter = org.apache.juli.OneLineFormatter
 /** White space ends a pattern in this file. */
 const pattern = (path: string): string => path.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&').replaceAll(/\s/g, '\\s')
 
-/** Variables such as \${PORT} in Tomcat's files are those of the environment ("Property Source"). */
+/** Variables such as \${PORT} in Tomcat's files come from the environment ("Property Source"). */
 export const propertySource =
   '-Dorg.apache.tomcat.util.digester.PROPERTY_SOURCE=org.apache.tomcat.util.digester.EnvironmentPropertySource'

@@ -9,21 +9,21 @@ import { configuration, hostDir, propertySource } from './tomcat-files.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** The release of each line that is taken. */
+/** The release that is used of each line. */
 const releases: Readonly<Record<string, string>> = { '9': '9.0.117', '10': '10.1.59', '11': '11.0.24' }
 
 /** A servlet container in a layer of the image. */
 export interface Tomcat {
   readonly version: string
   readonly command: readonly [string, ...string[]]
-  /** How many classes its libraries have. */
+  /** The number of classes in its libraries. */
   readonly classes: number
   /** Options of the JVM that it needs. */
   readonly options: readonly string[]
 }
 
 /**
- * What the settings say of the servlet container, before anything is installed.
+ * Checks the settings of the servlet container before anything is installed.
  * @throws BuildpackError for another container, or an invalid version
  */
 export function checkTomcatSettings(env: Env): void {
@@ -40,7 +40,7 @@ export function checkTomcatSettings(env: Env): void {
   externalConfiguration(env)
 }
 
-/** `/shop/open`, or nothing for an application that has all paths. */
+/** `/shop/open`, or empty for an application that serves all paths. */
 function contextPathOf(env: Env): string {
   const setting = firstSetting(env, 'BP_TOMCAT_CONTEXT_PATH')
   const path = (setting?.value ?? '').replaceAll(/^\/+|\/+$/g, '')
@@ -52,7 +52,7 @@ function contextPathOf(env: Env): string {
   })
 }
 
-/** `9`, `10.*` and `11.0.*` are the release above of that line, `10.1.40` is that one. */
+/** `9`, `10.*` and `11.0.*` mean the release of that line in `releases`; `10.1.40` means exactly that one. */
 function releaseOf(text: string, where: string): string {
   if (/^\d+\.\d+\.\d+$/.test(text)) return text
   const line = /^v?(\d+)(\.\d+)?(\.[*x])*$/.exec(text.trim())?.[1] ?? ''
@@ -66,9 +66,9 @@ function releaseOf(text: string, where: string): string {
 
 /** An unpacked web application. */
 export interface WebApplication {
-  /** Where it is in the image. */
+  /** Its path in the image. */
   readonly path: string
-  /** Where it is now. */
+  /** Its current path. */
   readonly staged: string
   /** Paths in it that are not served. */
   readonly hidden?: readonly string[]
@@ -126,7 +126,7 @@ export async function provideTomcat(
       const { classes } = await inspectLibraries(dir)
       await mkdir(join(dir, 'webapps'), { recursive: true })
       await symlink(application.path, join(dir, 'webapps', webapp))
-      // The layer is read-only where the application runs.
+      // The layer is read-only at run time.
       const launch = { CATALINA_HOME: override(dir), CATALINA_BASE: override(dir), CATALINA_TMPDIR: override('/tmp') }
       return { env: { launch }, notes: { classes: String(classes) } }
     },

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { type BuildContext, withTempDir } from '../sdk/index.ts'
 
 /**
- * A program that turns a bundle of certificates into a trust store. keytool does it one certificate at a time, in a minute. A
- * store without password and checksum has nothing random in it (JDK-8076190).
+ * A program that converts a bundle of certificates into a trust store. keytool imports one certificate at a time, and would take a
+ * minute. A store without password and checksum contains nothing random (JDK-8076190).
  */
 export const trustStoreSource = `import java.io.*;
 import java.nio.file.*;
@@ -45,11 +45,11 @@ export interface TrustStore {
   /** The certificates, in PEM format. */
   readonly bundle: string
   readonly file: string
-  /** Where the compiled program stays, for certificates that are known at run time; nowhere if absent. */
+  /** The directory that keeps the compiled program, for certificates that are known at run time. Absent: it is not kept. */
   readonly program?: string
 }
 
-/** Makes a trust store, as the maintainer script of Debian's ca-certificates-java would. */
+/** Creates a trust store, as the maintainer script of Debian's ca-certificates-java would. */
 export async function writeTrustStore({ run }: BuildContext, options: TrustStore): Promise<void> {
   const { home, libraries, bundle, file, program } = options
   const env = { LD_LIBRARY_PATH: libraries }
@@ -62,7 +62,7 @@ export async function writeTrustStore({ run }: BuildContext, options: TrustStore
       quiet: true,
       name: 'javac',
     })
-    // Debian's is a link to a file that a maintainer script makes.
+    // Debian's file is a link to a file that a maintainer script creates.
     await rm(file, { force: true })
     const java = [
       join(home, 'bin/java'),

@@ -10,20 +10,20 @@ import { parseManifest } from './archive.ts'
 import { buildToolOf } from './build-tool.ts'
 import { newestForGradle } from './gradle-version.ts'
 
-/** The major versions that Debian 13 has, the default one first. */
+/** The major versions in Debian 13, the default first. */
 export const available = ['21', '25'] as const
-/** Whether the archives of classes that a JVM of this version dumps have the same bytes each time: those of 17 do not. */
+/** Whether class archives of a JVM with this version have the same bytes each time: those of 17 do not. */
 export const dumpsReproducibly = (major: Major): boolean => Number(major) >= 21
 
-/** Those that an older release of Debian has, from which they run on this one as well: for who asks for exactly these. */
+/** Versions from an older Debian release, which also run on this one, for requests of exactly these. */
 export const olderReleases: Readonly<Record<string, string>> = { '11': 'bullseye', '17': 'bookworm' }
-/** All of them: `11`, `17`, `21`, `25`. */
+/** All available versions: `11`, `17`, `21`, `25`. */
 export const offered = [...Object.keys(olderReleases), ...available] as const
 export type Major = string
 
 export interface ChosenVersion {
   readonly major: Major
-  /** Why, for people. */
+  /** The reason, for users. */
   readonly why: string
   /** The request for a version that is not available; a newer one is used instead. */
   readonly instead?: VersionRequest
@@ -32,10 +32,10 @@ export interface ChosenVersion {
 type Env = Readonly<Record<string, string>>
 
 /**
- * The major version of Java for an application. A setting is fulfilled or refused. What a file asks for is fulfilled, or by the
- * next newer version with a warning, which runs what older versions run. A build's release or target is the oldest version allowed,
- * of those that Debian 13 itself has, unless the wrapper's Gradle runs on none of these.
- * @throws BuildpackError for a setting, or a version that is newer than all
+ * The major version of Java for an application. A setting is satisfied, or it is an error. A file's version is satisfied, or replaced
+ * by the next newer version with a warning, since that runs programs for older versions. A build's release or target is the oldest
+ * version allowed among Debian 13's own, unless the wrapper's Gradle runs on none of these.
+ * @throws BuildpackError for a setting that cannot be satisfied, or a version that is newer than all
  */
 export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> {
   const setting =
@@ -91,7 +91,7 @@ export function majorOf(version: string): string | undefined {
   return old ?? major
 }
 
-/** Files that name the version to build and run with. */
+/** The version in files that name the one to build and run with. */
 async function pinnedVersion(app: App): Promise<VersionRequest | undefined> {
   const read = async (file: string, pattern: RegExp): Promise<VersionRequest | undefined> => {
     const value = pattern.exec((await app.read(file)) ?? '')?.[1]
@@ -108,7 +108,7 @@ async function pinnedVersion(app: App): Promise<VersionRequest | undefined> {
 
 const gradleFiles = ['build.gradle', 'build.gradle.kts', 'app/build.gradle', 'app/build.gradle.kts']
 
-/** The toolchain that a build compiles with: it takes no other, and would download it. */
+/** The toolchain that a build compiles with: the build accepts no other, and would download it. */
 async function toolchain(app: App): Promise<VersionRequest | undefined> {
   for (const file of gradleFiles) {
     const text = (await app.read(file)) ?? ''
@@ -122,7 +122,7 @@ async function toolchain(app: App): Promise<VersionRequest | undefined> {
   return version === undefined ? undefined : { value: version, where: 'pom.xml toolchain' }
 }
 
-/** The release that a build compiles for: a newer JDK compiles for it as well. */
+/** The release that a build compiles for: a newer JDK can compile for it as well. */
 async function compilerTarget(app: App): Promise<VersionRequest | undefined> {
   const pom = (await app.read('pom.xml')) ?? ''
   const properties = ['maven.compiler.release', 'maven.compiler.target', 'java.version', 'maven.compiler.source']

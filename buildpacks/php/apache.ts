@@ -9,19 +9,19 @@ export interface ApacheInput {
   /** The layer with Apache. */
   readonly apache: string
   readonly app: string
-  /** The directory that is served, in the image. */
+  /** The served directory, in the image. */
   readonly root: string
   readonly web: Web
   readonly vendorDir: string | undefined
   readonly framework: string | undefined
   readonly forceHttps: boolean
-  /** There is a .htaccess at the root that is served: it says which paths are whose. */
+  /** The served root has a .htaccess, which routes paths. */
   readonly hasRules: boolean
   /** Files of the application's own configuration. */
   readonly own: readonly string[]
 }
 
-/** The application's parts of Apache's configuration, as Paketo has them. */
+/** The application's parts of Apache's configuration, in Paketo's layout. */
 export async function ownApacheFiles(app: App): Promise<string[]> {
   const dir = '.httpd.conf.d'
   const names = await readdir(app.at(dir)).catch(() => [])
@@ -32,8 +32,8 @@ export async function ownApacheFiles(app: App): Promise<string[]> {
 }
 
 /**
- * Apache's configuration, but for what is known at run time alone: port, socket and directories. Files .htaccess count. All files of an image
- * have the same time, so that none has a validator of it.
+ * Apache's configuration, except for the values that are only known at run time: port, socket and directories. It honours .htaccess
+ * files. All files of an image have the same time, so responses get no validator from it.
  */
 export function apacheConfig(input: ApacheInput): string {
   const { apache, app, root, web, vendorDir, framework, forceHttps, hasRules, own } = input
@@ -74,7 +74,7 @@ export function apacheConfig(input: ApacheInput): string {
     '</Directory>',
     ...denied.map(pattern => `<LocationMatch ${quoted(`(?i)${pattern}`)}>\nRequire all denied\n</LocationMatch>`),
     '<FilesMatch "(?<!\\.php)$">\nHeader unset Last-Modified\nHeader setifempty Cache-Control no-cache\nHeader setifempty X-Content-Type-Options nosniff\n</FilesMatch>',
-    // Not within <If>, which would come after rules of .htaccess and undo them.
+    // Not within <If>, which Apache would apply after the rules of .htaccess, and undo them.
     '<FilesMatch "\\.php$">\nSetHandler "proxy:unix:${PHP_SOCKET}|fcgi://php/"\n</FilesMatch>',
     ...(forceHttps
       ? [
@@ -88,5 +88,5 @@ export function apacheConfig(input: ApacheInput): string {
   ].join('\n')
 }
 
-/** A word of Apache's configuration. `$` and `%` stay: only `${NAME}` is replaced, which no path here has. */
+/** Quotes a word of Apache's configuration. `$` and `%` stay: Apache replaces only `${NAME}`, which no path here contains. */
 const quoted = (text: string): string => `"${text.replaceAll(/["\\](?=["\\]|$)|"/g, '\\$&')}"`

@@ -14,18 +14,18 @@ import {
 import type { Manifest } from './project.ts'
 import { beside, loadExtensions, morePackages, type Php, withEnv } from './runtime.ts'
 
-/** Composer for the time of the build. */
+/** Composer, only for the build. */
 export interface Composer {
   readonly program: string
   /** PHP with the extensions that Composer needs itself. */
   readonly php: Php
   /** Archives of packages and what repositories say, kept from one build to the next. */
   readonly cache: Layer
-  /** Its own directory, which is gone after the build: no secret that is in it stays. */
+  /** Its own directory, which is removed after the build together with any secrets. */
   readonly home: string
 }
 
-/** Puts Debian's Composer into a layer of the build. */
+/** Puts Debian's Composer into a build layer. */
 export async function provideComposer(
   context: BuildContext,
   archive: DebianArchive,
@@ -51,14 +51,14 @@ export async function provideComposer(
   const cache = await context.layer('composer-cache', {
     types: { cache: true },
     key: {},
-    // Composer checks what it finds there against the lock file.
+    // Composer checks the files in its cache against the lock file.
     restore: () => keep,
     create: async () => {},
   })
   const home = join(temp, 'composer')
   const program = join(layer.path, 'usr/bin/composer')
   await mkdir(join(home, 'bin'), { recursive: true })
-  // Debian's program asks for /usr/bin/php; this one is for scripts, and for a command of the user's.
+  // Debian's program needs /usr/bin/php. This one is for scripts, and for a command of the user.
   await writeFile(join(home, 'bin/composer'), `#!/bin/sh\nexec php ${program} "$@"\n`, { mode: 0o755 })
   await useCredentials(context, home)
   return {
@@ -69,7 +69,7 @@ export async function provideComposer(
   }
 }
 
-/** Whether Debian's version is what is asked for: `2.8.8`, `2.8.*`, `2`. Of a range the first number counts. */
+/** Whether Debian's version satisfies the request: `2.8.8`, `2.8.*`, `2`. In a range the first number counts. */
 export function isAsked(version: string, wanted: string): boolean {
   const prefix = /^v?(\d+(?:\.\d+)*)(?:\.[*x])*$/.exec(wanted)?.[1] ?? /\d+/.exec(wanted)?.[0]
   return prefix !== undefined && `${version}.`.startsWith(`${prefix}.`)
@@ -86,7 +86,7 @@ async function relocate(root: string, layer: string): Promise<void> {
   }
 }
 
-/** A binding of the type `composer` has the auth.json, which Composer reads in its own directory; COMPOSER_AUTH wins. */
+/** Provides the auth.json of a binding of the type `composer`, which Composer reads in its own directory. COMPOSER_AUTH overrides it. */
 export async function useCredentials(context: BuildContext, home: string): Promise<void> {
   for (const { binding, name, path } of await boundFiles(context, 'composer', 'auth.json', 'config.json')) {
     await copyFile(path, join(home, name))
@@ -95,9 +95,9 @@ export async function useCredentials(context: BuildContext, home: string): Promi
 }
 
 /**
- * Runs a command of Composer's, and shows what it prints.
- * @returns what it printed
- * @throws BuildpackError with a way out, where its words show one
+ * Runs a Composer command, and shows its output.
+ * @returns its output
+ * @throws BuildpackError, with a fix if the output indicates one
  */
 export async function runComposer(
   { run, env }: BuildContext,
@@ -117,7 +117,7 @@ export async function runComposer(
       COMPOSER_CACHE_DIR: cache.path,
       COMPOSER_NO_AUDIT: env['COMPOSER_NO_AUDIT'] ?? '1',
       COMPOSER_FUND: '0',
-      // Its messages are read: it breaks no words.
+      // The code parses its messages: with this width it does not break words.
       COLUMNS: '200',
       COMPOSER_PROCESS_TIMEOUT: env['COMPOSER_PROCESS_TIMEOUT'] ?? '0',
       HOME: home,

@@ -1,7 +1,7 @@
 /** A version as numbers: `8.4.28` is [8, 4, 28]. */
 export type Numbers = readonly [number, number, number]
 
-/** Whether a version meets a constraint. */
+/** Whether a version satisfies a constraint. */
 export type Constraint = (version: Numbers) => boolean
 
 const at = (parts: readonly number[]): Numbers => [parts[0] ?? 0, parts[1] ?? 0, parts[2] ?? 0]
@@ -10,16 +10,16 @@ function compare(a: Numbers, b: Numbers): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
 }
 
-/** The numbers of a release: `8.4.28`, `v8.4`. What comes after them, such as `-dev`, is left out. */
+/** The numbers of a release: `8.4.28`, `v8.4`. A suffix such as `-dev` is ignored. */
 export function numbersOf(version: string): Numbers | undefined {
   const digits = /^v?(\d{1,6}(?:\.\d{1,6}){0,2})(?![\d.]*\.?\d{7})/.exec(version.trim())?.[1]
   return digits === undefined ? undefined : at(digits.split('.').map(Number))
 }
 
 /**
- * A constraint as Composer writes it (getcomposer.org, "Versions and constraints"): `^8.2`, `~8.3.0`, `>=8.1 <8.5`, `8.*`,
- * `8.1 - 8.4`, with `||` between alternatives and a comma or a blank for "and".
- * @returns undefined for what is none
+ * Parses a constraint in Composer's syntax (getcomposer.org, "Versions and constraints"): `^8.2`, `~8.3.0`, `>=8.1 <8.5`, `8.*`, `8.1 -
+ * 8.4`, with `||` between alternatives and a comma or a blank for "and".
+ * @returns undefined for an invalid constraint
  */
 export function parseConstraint(text: string): Constraint | undefined {
   const alternatives = text.split(/\|\|?/).map(each => parseAll(each.trim()))
@@ -43,7 +43,7 @@ function parseAll(text: string): Constraint | undefined {
 }
 
 function parseClause(clause: string): Constraint | undefined {
-  // What stability is wanted says nothing about a release: `>=8.2@dev`, `8.4.*@stable`.
+  // A stability flag says nothing about a release: `>=8.2@dev`, `8.4.*@stable`.
   const plain = clause.replace(/@(?:dev|alpha|beta|rc|stable)$/i, '')
   if (/^[*x]$/i.test(plain) || plain === '') return () => true
   const [, operator = '', digits = '', wild] =
@@ -77,12 +77,12 @@ function parseClause(clause: string): Constraint | undefined {
   }
 }
 
-/** At least `from`, and the same as that up to the part `fixed`. */
+/** At least `from`, and equal to it up to the part `fixed`. */
 function upTo(from: Numbers, fixed: number): Constraint {
   return version => compare(version, from) >= 0 && from.slice(0, fixed + 1).every((part, i) => part === version[i])
 }
 
-/** `8.1 - 8.4`: an end that is not whole takes in all releases of it. */
+/** `8.1 - 8.4`: an incomplete end includes all of its releases. */
 function between(low: string, high: string): Constraint | undefined {
   const [from, to] = [numbersOf(low), numbersOf(high)]
   if (from === undefined || to === undefined) return undefined

@@ -1,14 +1,14 @@
 import { BuildpackError } from '../sdk/index.ts'
 import type { Lock, Manifest } from './project.ts'
 
-/** An extension that is asked for, and where. */
+/** A requested extension, and the place of the request. */
 export interface ExtensionRequest {
-  /** As php -m has it, in small letters: `pdo_mysql`. */
+  /** The name in `php -m`, in small letters: `pdo_mysql`. */
   readonly name: string
   readonly where: string
 }
 
-/** In the interpreter, or in Debian's php-common, which is always there. */
+/** Extensions in the interpreter, or in Debian's php-common, which is always installed. */
 const builtIn = new Set(
   (
     'core date filter hash json libxml openssl pcntl pcre random reflection session sodium spl standard zlib opcache readline ' +
@@ -16,7 +16,7 @@ const builtIn = new Set(
   ).split(' '),
 )
 
-/** Extensions that are in a package of another name, by what comes after `php8.4-`. */
+/** Extensions in a package of another name. The value is the part after `php8.4-`. */
 const packageOf: Readonly<Record<string, string>> = {
   dom: 'xml',
   simplexml: 'xml',
@@ -33,7 +33,7 @@ const packageOf: Readonly<Record<string, string>> = {
   pdo_firebird: 'interbase',
 }
 
-/** Packages of one extension, or of those above. */
+/** Packages with one extension, or with those above. */
 const packages = new Set(
   (
     'bcmath bz2 curl dba enchant gd gmp interbase intl ldap mbstring mysql odbc pgsql pspell snmp soap sqlite3 sybase tidy xml zip ' +
@@ -42,13 +42,13 @@ const packages = new Set(
     'yaml zmq zstd'
   ).split(' '),
 )
-/** Names of packages that are those of no extension. */
+/** Names of packages that are not names of an extension. */
 const onlyPackages = new Set(['interbase', 'mysql', 'sybase'])
 
-/** What the official build of PHP has as well: hardly an application goes without. */
+/** Extensions that the official build of PHP also has and nearly every application needs. */
 export const basePackages: readonly string[] = ['mbstring', 'xml', 'curl', 'sqlite3']
 
-/** The name without what people write around it: `ext-pdo_mysql`, `pdo_mysql.so`, `zend-opcache`. */
+/** The extension's name in any of its usual forms: `ext-pdo_mysql`, `pdo_mysql.so`, `zend-opcache`. */
 export function extensionName(text: string): string {
   const name = text
     .trim()
@@ -58,7 +58,10 @@ export function extensionName(text: string): string {
   return /^zend[- _]opcache$/.test(name) ? 'opcache' : name
 }
 
-/** What comes after `php8.4-` in the name of the package of an extension; '' for one that is always there; else undefined. */
+/**
+ * The part after `php8.4-` in the name of the extension's package; '' for an extension that is always installed; undefined for an
+ * unknown one.
+ */
 export function packageOfExtension(name: string): string | undefined {
   if (builtIn.has(name)) return ''
   const other = Object.hasOwn(packageOf, name) ? packageOf[name] : undefined
@@ -67,7 +70,7 @@ export function packageOfExtension(name: string): string | undefined {
 
 /**
  * The extensions that the application and its packages require, each once.
- * @param ignores whether the user tells Composer to do without
+ * @param ignores whether the user makes Composer ignore the extension
  */
 export function requiredExtensions(
   manifest: Manifest | undefined,
@@ -84,7 +87,7 @@ export function requiredExtensions(
   }
   add(manifest?.require ?? {}, key => `${manifest?.file} require.${key}`)
   add(lock?.platform ?? {}, key => `${lock?.file} platform.${key}`)
-  // A package may bring in PHP what there is no extension for: symfony/polyfill-… provide ext-….
+  // A package may implement an extension in PHP: symfony/polyfill-… provide ext-….
   const provided = new Set((lock?.packages ?? []).flatMap(each => each.provides))
   for (const each of lock?.packages ?? []) {
     const required = Object.entries(each.require).filter(
@@ -96,9 +99,9 @@ export function requiredExtensions(
 }
 
 /**
- * The Debian packages of extensions, without those that are always there.
+ * The Debian packages of extensions, without those that are always installed.
  * @param minor `8.4`
- * @throws BuildpackError for an extension that Debian has not
+ * @throws BuildpackError for an extension that Debian does not have
  */
 export function packagesOfExtensions(requests: readonly ExtensionRequest[], minor: string): string[] {
   const names = requests.map(({ name, where }) => {
@@ -125,7 +128,7 @@ function notThere(name: string, where: string, minor: string): BuildpackError {
   })
 }
 
-/** How many letters differ (Levenshtein), as far as that is small. */
+/** The number of differing letters (Levenshtein), up to a small limit. */
 function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2 || b.length > 40) return 3
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)

@@ -14,23 +14,23 @@ import type { Lock, Manifest } from './project.ts'
 import type { Php } from './runtime.ts'
 import { wordPressConfig } from './wordpress.ts'
 
-/** What a framework needs beyond PHP and its packages. */
+/** The needs of a framework beyond PHP and its packages. */
 export interface Framework {
   readonly name: string
-  /** Packages of extensions that its applications use and hardly ever name. */
+  /** Packages of extensions that its applications use but rarely declare. */
   readonly extensions: readonly string[]
   /** Variables at launch, unless set. */
   readonly launch: Readonly<Record<string, string>>
   /** Variables of Composer's scripts. */
   readonly build: Readonly<Record<string, string>>
-  /** Directories that it writes to as it runs. */
+  /** Directories that it writes to at run time. */
   readonly written: readonly string[]
-  /** What the directory that is served is called in `written`. */
+  /** The name of the served directory in `written`. */
   readonly usualRoot?: string
-  /** Lines for bash before the servers start; `$dir` is a directory of its own, which can be written to. */
+  /** Lines for bash before the servers start; `$dir` is a writable directory of their own. */
   readonly prepare: string
   readonly processes: readonly LaunchProcess[]
-  /** What is done once the packages are there. */
+  /** Runs after the packages are installed. */
   finish?(context: BuildContext, php: Php): Promise<void>
 }
 
@@ -70,8 +70,8 @@ const storage = [
 ].map(name => `storage${name}`)
 
 /**
- * Laravel. What depends on the environment, its configuration and routes, is cached where it runs; templates and events are
- * cached here. The caches are in a directory that can be written to: none else need be.
+ * Laravel. The start caches the configuration and routes, which depend on the environment; the build caches templates and events. The
+ * caches are in a writable directory, and no other directory has to be writable.
  */
 const laravel: Framework = {
   ...plain,
@@ -108,7 +108,7 @@ fi
     const { app, env, log } = context
     if ((await app.hasDirectory('public')) && !(await readdir(app.at('public'))).includes('storage'))
       await symlink('../storage/app/public', app.at('public/storage'))
-    // Some service asks for a key as soon as it exists; nothing is encrypted here.
+    // Some services require a key as soon as they are created; the build encrypts nothing.
     const key = env['APP_KEY'] || `base64:${Buffer.alloc(32).toString('base64')}`
     for (const command of ['view:cache', 'event:cache']) {
       const { exitCode, stdout, stderr } = await context.run(
@@ -127,7 +127,7 @@ fi
   },
 }
 
-/** Laravel speaks to Redis with PHP's extension, unless the application has the package that does without. */
+/** Laravel uses PHP's extension for Redis, unless the application has the package that does not need it. */
 function laravelWith(names: ReadonlySet<string>): Framework {
   const has = (name: string) => names.has(`laravel/${name}`)
   const others = laravel.processes.filter(({ type }) => type !== 'worker' || !has('horizon'))
@@ -163,7 +163,7 @@ function symfony(names: ReadonlySet<string>): Framework {
     async finish(context, php) {
       const { app } = context
       await runConsole(context, php, 'cache:warmup', 'Warming the cache of Symfony')
-      // In production nothing serves what is not there (symfony.com, "AssetMapper").
+      // In production nothing serves missing assets (symfony.com, "AssetMapper").
       if (!names.has('symfony/asset-mapper') || (await app.has('public/assets/manifest.json'))) return
       if (await app.has('importmap.php'))
         await runConsole(context, php, 'asset-map:compile', 'Compiling the assets of Symfony')
@@ -190,7 +190,7 @@ async function runConsole(context: BuildContext, php: Php, command: string, titl
   })
 }
 
-/** WordPress as it is downloaded: its configuration comes from the environment, unless the source has one. */
+/** A WordPress download: its configuration comes from the environment, unless the source has one. */
 const wordPress: Framework = {
   ...plain,
   name: 'WordPress',

@@ -3,10 +3,10 @@ import { dirname } from 'node:path'
 import { type App, type BuildContext, declaredStart } from '../sdk/index.ts'
 import { herokuStart } from './web.ts'
 
-/** Commands that start the web server which this buildpack brings. */
+/** Commands that start this buildpack's web server. */
 const ours = /\bserve-php\b/
 
-/** Whether the application is served by the server of this buildpack: nothing else is declared, or what is declared is that. */
+/** Whether this buildpack's server serves the application: the user declares no other start. */
 export async function wantsServer(app: App, env: Readonly<Record<string, string>>): Promise<boolean> {
   const declared = await declaredStart(app, env)
   return declared === undefined || ours.test(declared.command) || herokuStart.test(declared.command)
@@ -19,8 +19,8 @@ export async function startsApache(app: App, env: Readonly<Record<string, string
 }
 
 /**
- * The programs that a Procfile for Heroku starts, which the packages there bring: here they are the server of this buildpack. The
- * directory that they are told to serve is known from the Procfile.
+ * Provides the programs that a Heroku Procfile starts. On Heroku packages provide them; here they start this buildpack's server. The
+ * Procfile's directory argument is already known.
  */
 export async function provideHerokuPrograms({ app, env, log }: BuildContext): Promise<void> {
   const command = (await declaredStart(app, env))?.command ?? ''

@@ -2,23 +2,23 @@ import { readdir } from 'node:fs/promises'
 import { posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
 
-/** What files .htaccess, which nginx does not read, say of the directory that is served. */
+/** The effect of .htaccess files, which nginx does not read, on the served directory. */
 export interface Htaccess {
-  /** Directories that nobody may see, from the root that is served: `/data/`. */
+  /** Denied directories, relative to the served root: `/data/`. */
   readonly denied: readonly string[]
-  /** Files with rules that are lost. */
+  /** Files with rules that have no effect. */
   readonly lost: readonly string[]
 }
 
-/** A directory that is closed: Apache 2.4's words, and those of 2.2. */
+/** Matches the denial of a directory, in the syntax of Apache 2.4 or 2.2. */
 const closed = /^\s*(?:Require\s+all\s+denied|Deny\s+from\s+all)\s*$/im
-/** Rules that do something else than hand paths to index.php, as nginx does here. */
+/** Rules that do more than passing paths to index.php, as nginx does here. */
 const rules =
   /^\s*(?:Redirect\w*|Auth\w+|Require\s+(?!all\s)\S+|RewriteRule\s+(?!.*\bindex\.php\b)(?!\S+\s+-\s).+|Header\s.+|php_(?:value|flag)\s.+)/im
 
 /**
- * Reads the files .htaccess of the directory that is served: what Apache would close is closed here as well, and a rule that is lost is
- * told of.
+ * Reads the .htaccess files of the served directory. nginx also denies the directories that Apache would deny. The result names files
+ * with other rules, for a warning.
  */
 export async function readHtaccess(app: App, root: string): Promise<Htaccess> {
   const denied: string[] = []

@@ -4,8 +4,8 @@ import { type App, BuildpackError } from '../sdk/index.ts'
 import { extensionName, type ExtensionRequest, packageOfExtension } from './extensions.ts'
 
 /**
- * php.ini for a container: files of an image do not change, so that compiled code is never looked up again; errors go to the log.
- * `${NAME:-value}` is a variable of the time when it runs (php.net, "The configuration file").
+ * php.ini for a container: files of an image do not change, so PHP never checks compiled code again; errors go to the log.
+ * `${NAME:-value}` is a variable at run time (php.net, "The configuration file").
  */
 export const phpIni = `; Settings of Bale's PHP buildpack. Files in .php.ini.d come after these.
 expose_php = Off
@@ -50,30 +50,30 @@ export function phpIniFor(minor: string): {
   return { text: phpIni.replaceAll(pattern, '${$1}'), variables: Object.fromEntries(defaults) }
 }
 
-/** A file of settings, without the lines that load extensions which are loaded anyway. */
+/** A configuration file, without lines for extensions that are loaded anyway. */
 export interface OwnIni {
   readonly name: string
   readonly text: string
 }
 
 export interface OwnSettings {
-  /** The php.ini at the top of the source, which PHP reads before the others. */
+  /** The php.ini at the root of the source, which PHP reads before the others. */
   readonly top: OwnIni | undefined
-  /** Those of .php.ini.d. */
+  /** The files of .php.ini.d. */
   readonly files: readonly OwnIni[]
   readonly extensions: readonly ExtensionRequest[]
-  /** Lines of the php.ini at the top that load an extension that is not available: `php.ini:3 extension=php_gd2.dll`. */
+  /** Lines of the root php.ini that load an unavailable extension: `php.ini:3 extension=php_gd2.dll`. */
   readonly lost: readonly string[]
-  /** What the last of them says of PHP's memory limit. */
+  /** PHP's memory limit in the last of them. */
   readonly memoryLimit: string | undefined
 }
 
 const dir = '.php.ini.d'
 
 /**
- * The application's own settings: a php.ini at its top, as Google and Railpack have it, and those in .php.ini.d, as Paketo has them.
- * Extensions that they load come from Debian; loading one twice would be a warning in each start. The php.ini at the top may be that of
- * another machine, and what it loads there is no error.
+ * The application's own settings: a php.ini at its root, as with Google and Railpack, and the files in .php.ini.d, as in Paketo.
+ * Extensions that they load come from Debian; loading one twice would be a warning at each start. The root php.ini may come from
+ * another machine, so an unavailable extension in it is no error.
  */
 export async function readOwnSettings(app: App): Promise<OwnSettings> {
   const names = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith('.ini')).toSorted()

@@ -6,14 +6,14 @@ import { type Lock, lockFileOf, type Manifest, readLock } from './project.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** What the user adds to `composer install`. */
+/** The user's options for `composer install`. */
 export interface InstallOptions {
   readonly args: readonly string[]
-  /** Whether Composer is told to do without an extension: `ext-gd`. */
+  /** Whether the options make Composer ignore an extension: `ext-gd`. */
   readonly ignores: (name: string) => boolean
 }
 
-/** `--no-dev`, unless BP_COMPOSER_INSTALL_OPTIONS, or COMPOSER_ARGS as Google calls it, says something else. */
+/** `--no-dev`, unless BP_COMPOSER_INSTALL_OPTIONS, or Google's COMPOSER_ARGS, has other options. */
 export function installOptions(env: Env): InstallOptions {
   const setting = firstSetting(env, 'BP_COMPOSER_INSTALL_OPTIONS', 'COMPOSER_ARGS')
   const withDev = /^(0|false|no)$/i.test(env['COMPOSER_NO_DEV'] ?? '')
@@ -27,7 +27,7 @@ export function installOptions(env: Env): InstallOptions {
   return { args, ignores }
 }
 
-/** Chooses versions of the packages where there is no lock file. */
+/** Chooses versions of the packages if there is no lock file. */
 export async function makeLock(
   context: BuildContext,
   composer: Composer,
@@ -37,7 +37,7 @@ export async function makeLock(
     `there is no ${lockFileOf(manifest.file)}: the newest versions are installed, which may be others in each build`,
     'Commit one: composer update',
   )
-  // Which extensions there are to be is known by the lock file alone.
+  // Only the lock file tells which extensions are needed.
   await runComposer(context, composer, manifest, [
     'update',
     '--no-install',
@@ -50,8 +50,8 @@ export async function makeLock(
 }
 
 /**
- * Installs the packages of the lock file into the application, whose code finds them by relative paths. Archives are fetched first,
- * with no program of a package running: what runs later cannot change the cache of the next build (X40).
+ * Installs the packages of the lock file into the application, whose code finds them by relative paths. Archives are downloaded first,
+ * while no program of a package runs: later programs cannot change the cache of the next build (X40).
  */
 export async function installPackages(
   context: BuildContext,
@@ -61,7 +61,7 @@ export async function installPackages(
   variables: Readonly<Record<string, string>>,
 ): Promise<void> {
   const { app, log } = context
-  // A command of the user's in place of the installation runs programs of packages.
+  // A command of the user that replaces the installation runs programs of packages.
   const own = await context.ownCommand('install')
   const download = ['install', '--download-only', '--no-plugins', '--no-scripts', '--no-progress', ...args]
   const fetched =
@@ -74,14 +74,14 @@ export async function installPackages(
       'Run composer update --lock, and commit it.',
     )
   context.seal(composer.cache)
-  // Composer sets the times of what it takes from a cache: programs of packages get a copy.
+  // Composer sets the times of files that it reads from a cache: programs of packages get a copy.
   const copy = `${composer.home}-cache`
   await context.run(['cp', '--recursive', '--reflink=auto', composer.cache.path, copy], { quiet: true })
   const withCopy = { ...composer, cache: { ...composer.cache, path: copy } }
   await installGlobally(context, withCopy, manifest)
   const install = ['install', '--optimize-autoloader', '--no-progress', ...args]
   await log.step('Installing packages', () => runComposer(context, withCopy, manifest, install, variables, 'install'))
-  // Heroku's and Google's names for what comes after an installation.
+  // Heroku's and Google's names of scripts that run after an installation.
   for (const script of ['compile', 'gcp-build']) {
     if (!Object.hasOwn(manifest.scripts, script)) continue
     await log.step(`Running the script ${script}`, () =>
@@ -98,7 +98,7 @@ export async function installPackages(
   }
 }
 
-/** Packages for the time of the build, whose programs and plugins scripts and installers use: none of them is in the image. */
+/** Build-only packages, whose programs and plugins scripts and installers use. The image contains none of them. */
 async function installGlobally(context: BuildContext, composer: Composer, manifest: Manifest): Promise<void> {
   const setting = firstSetting(context.env, 'BP_COMPOSER_INSTALL_GLOBAL')
   if (setting === undefined) return
@@ -109,7 +109,7 @@ async function installGlobally(context: BuildContext, composer: Composer, manife
   )
 }
 
-/** Histories of packages that come from a repository, whose bytes differ each time. */
+/** Removes version histories of packages from a repository, whose bytes differ each time. */
 async function clean(vendor: string): Promise<void> {
   for (const owner of await directories(vendor)) {
     for (const name of await directories(join(vendor, owner)))
@@ -122,7 +122,7 @@ async function directories(dir: string): Promise<string[]> {
   return entries.filter(entry => entry.isDirectory()).map(entry => entry.name)
 }
 
-/** The packages for the software bill of materials; those that are directories of the application are part of it. */
+/** The packages for the software bill of materials. Packages that are directories of the application belong to the application. */
 export function componentsOf(lock: Lock | undefined): Component[] {
   return (lock?.packages ?? [])
     .filter(({ distType }) => distType !== 'path')

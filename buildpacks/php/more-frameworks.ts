@@ -1,13 +1,13 @@
-/** A framework that needs no step of its own in a build. */
+/** A framework that needs no build step of its own. */
 interface Simple {
   readonly name: string
-  /** Any of these packages makes it one. */
+  /** Any of these packages indicates the framework. */
   readonly packages: readonly string[]
-  /** Extensions that its applications use and hardly ever name, beside those of databases. */
+  /** Extensions that its applications use but rarely declare, beside those for databases. */
   readonly extensions: readonly string[]
-  /** Directories that it writes to as it runs. */
+  /** Directories that it writes to at run time. */
   readonly written: readonly string[]
-  /** What the directory that is served is called in `written`. */
+  /** The name of the served directory in `written`. */
   readonly usualRoot?: string
   /** Variables at launch, unless set. */
   readonly launch?: Readonly<Record<string, string>>

@@ -5,23 +5,23 @@ import { escapeRegExp } from '../sdk/index.ts'
 
 export interface ConfigInput {
   readonly web: Web
-  /** The directory that is served, in the image. */
+  /** The served directory, in the image. */
   readonly root: string
-  /** Its files that are no PHP, from there. */
+  /** Its files except PHP files, relative to it. */
   readonly files: readonly PublicFile[]
   readonly framework: string | undefined
-  /** The directory of packages, from the application's. */
+  /** The directory of packages, relative to the application's. */
   readonly vendorDir: string | undefined
   readonly forceHttps: boolean
-  /** More files are made after this, of which nothing is known yet but that the names of bundles change with what is in them. */
+  /** The build adds more files later. Only the names of bundles are known to change with their contents. */
   readonly builtLater: boolean
-  /** Directories that nobody may see: `/data/`. */
+  /** Denied directories: `/data/`. */
   readonly denied: readonly string[]
-  /** The application's own parts for the server: `location` blocks. */
+  /** The application's own parts of the `server` block: `location` blocks. */
   readonly own: readonly { readonly name: string; readonly text: string }[]
 }
 
-/** Parts of nginx's configuration that the build knows; the rest, such as the port, is known at run time. */
+/** The parts of nginx's configuration that are known at build time. Others, such as the port, are only known at run time. */
 export interface ServerConfig {
   /** For the `http` block. */
   readonly http: string
@@ -35,14 +35,14 @@ export function serverConfig(input: ConfigInput): ServerConfig {
 
 const year = '"public, max-age=31536000, immutable"'
 const bundles = '(?:js|mjs|css|woff2?|png|jpe?g|svg|webp|avif|gif)$'
-/** Of Vite: eight characters of base64url, unlike a word of eight letters or a date. */
+/** Vite's hash: eight characters of base64url, unlike a word of eight letters or a date. */
 const viteHash = '-(?=[a-z_-]*[0-9A-Z])(?![0-9]{8}\\\\.)[\\w-]{8}'
 const hashed = `[-.](?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,64}\\\\.${bundles}`
 const bundlePaths = `^/(?:build|assets)/(?:.*/)?[^/]+${viteHash}\\\\.${bundles}|^/(?:build|assets)/.*${hashed}`
 
 /**
- * All files of an image have the same time, so that nginx's own ETags, of time and size, would not change with a file's contents.
- * What PHP answers, and what was uploaded later, has no ETag of ours.
+ * All files of an image have the same time, so nginx's own ETags, of time and size, would not change with a file's contents. Answers of
+ * PHP and files uploaded at run time get no ETag from this table.
  */
 function http({ files }: ConfigInput): string[] {
   const rows = files
@@ -53,7 +53,7 @@ function http({ files }: ConfigInput): string[] {
     `map_hash_max_size ${Math.max(2048, rows.length * 4)};`,
     `map $uri $file_etag {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`,
     'map "$file_etag $http_if_none_match" $is_unchanged {\nvolatile;\ndefault "";\n"~^W/(\\"[^\\"]+\\") .*\\1" 1;\n"~^W/.+ \\*$" 1;\n}',
-    // Names that change with what is in the file: of Vite in build/assets, and with a digest in general.
+    // Names that change with the file's contents: Vite's in build/assets, and in general names with a digest.
     `map "$file_etag $uri" $cache_control {\nvolatile;\ndefault "";\n"~^W/.* /(?:build|assets)/(?:.*/)?[^/]+${viteHash}\\\\.\\w+$" ${year};\n"~^W/.*${hashed}" ${year};\n"~^W/" "no-cache";\n}`,
     `map $file_etag $cache_control_of_bundle {\nvolatile;\n"" ${year};\ndefault $cache_control;\n}`,
     'map $file_etag $nosniff {\nvolatile;\n"" "";\ndefault "nosniff";\n}',
@@ -77,7 +77,7 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
     'add_header Cache-Control $cache_control;',
     'add_header X-Content-Type-Options $nosniff;',
     'if ($is_unchanged) { return 304; }',
-    // Settings, histories and secrets.
+    // Settings, version histories and secrets.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
     ...hidden,
     ...denied.map(dir => `location ^~ ${quoted(dir)} { return 404; }`),
@@ -89,7 +89,10 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
   ]
 }
 
-/** What is made later has no ETag of ours: bundlers name a file by its contents, which no visitor has to ask for again. */
+/**
+ * Files that are built later are not in the ETag table. Bundlers name a file by its contents, so visitors do not have to request it
+ * again.
+ */
 const bundlesLocation = (otherwise: string) => `location ~ "${bundlePaths.replaceAll('\\\\', '\\')}" {
 try_files $uri ${otherwise};
 add_header ETag $file_etag;
@@ -98,7 +101,7 @@ add_header Cache-Control $cache_control_of_bundle;
 add_header X-Content-Type-Options nosniff;
 }`
 
-/** Expressions for paths that are not served though they are below the directory that is. */
+/** Expressions for paths that are not served although they are below the served directory. */
 export function hiddenPatterns({ dir }: Web, vendorDir: string | undefined): readonly string[] {
   if (dir !== '.') return []
   return [...privateFiles, ...(vendorDir === undefined ? [] : [`^/${escapeRegExp(vendorDir)}/`])]
@@ -107,8 +110,8 @@ export function hiddenPatterns({ dir }: Web, vendorDir: string | undefined): rea
 const quotedPattern = (pattern: string) => `"${pattern.replaceAll('"', '\\"')}"`
 
 /**
- * `/index.php/path` runs index.php with PATH_INFO. Only a file that is there and whose name ends in .php is run: `/x.jpg/y.php` is no
- * file, whatever PHP would make of it (cgi.fix_pathinfo).
+ * `/index.php/path` runs index.php with PATH_INFO. Only an existing file whose name ends in .php runs. `/x.jpg/y.php` does not exist,
+ * whatever PHP's cgi.fix_pathinfo would make of it.
  */
 export const phpLocation = `location ~ "^(?<script>.+?\\.php)(?<path_info>/.*)?$" {
 try_files $script =404;

@@ -1,14 +1,14 @@
 import { type BuildContext, BuildpackError, declaredStart } from '../sdk/index.ts'
 import type { Manifest } from './project.ts'
 
-/** Servers for PHP that Debian has not, by the command that starts them. */
+/** Servers for PHP that Debian does not have, by the command that starts them. */
 const others: readonly (readonly [name: string, command: RegExp])[] = [
   ["Laravel Octane's server", /\boctane:(?:start|frankenphp|swoole|roadrunner)\b/],
   ['FrankenPHP', /\bfrankenphp\b/],
   ['RoadRunner', /(?:^|[\s/;&])rr\s+serve\b/],
   ['NGINX Unit', /\bunitd\b/],
 ]
-/** Packages that bring an application to one of them; it runs with PHP-FPM as well. */
+/** Packages that adapt an application to one of them; it also runs with PHP-FPM. */
 const adapters = [
   'laravel/octane',
   'runtime/frankenphp-symfony',
@@ -18,8 +18,8 @@ const adapters = [
 const instead = 'nginx with PHP-FPM serves the application, which starts anew for each request'
 
 /**
- * Tells of servers that are not to be had here, and of their settings.
- * @throws BuildpackError where the start command names one whose program nothing brings
+ * Warns of servers that are not available here, and of their settings.
+ * @throws BuildpackError if the start command names one whose program nothing provides
  */
 export async function checkOtherServers(
   { app, env, log }: Pick<BuildContext, 'app' | 'env' | 'log'>,
@@ -44,7 +44,7 @@ export async function checkOtherServers(
     )
 }
 
-/** Whether the source has the program, or scripts of Composer's fetch it. */
+/** Whether the source has the program, or Composer's scripts download it. */
 async function bringsProgram(app: BuildContext['app'], manifest: Manifest | undefined): Promise<boolean> {
   if ((await app.firstOf(['frankenphp', 'rr', 'bin/frankenphp', 'bin/rr'])) !== undefined) return true
   return /get-binary|octane:install|frankenphp/.test(JSON.stringify(manifest?.scripts ?? {}))

@@ -62,7 +62,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   log.heading('PHP')
   const manifest = await readManifest(app, env)
   const lock = manifest && (await readLock(app, manifest))
-  // Nothing is fetched before all that is asked for is known to be sensible.
+  // Nothing is downloaded before all requests are valid.
   const wanted = await wantedPhp(context, manifest, lock)
   const options = installOptions(env)
   const server = await chosenServer(context)
@@ -81,7 +81,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     )
     warnOfOlder(log, 'PHP', offer, versions[0])
     for (const text of warnings) log.warning(text, 'Change it, if the application runs on that.')
-    // An extension that is not to be had is an error before PHP is fetched.
+    // An unavailable extension is an error before PHP is downloaded.
     const findExtensions = async (of: Lock | undefined) => [
       ...(sessions ? [sessions.extension] : []),
       ...(await extensionsOf(context, manifest, of, options.ignores)),
@@ -91,7 +91,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const base = await providePhp(context, archive, offer)
     const input = { php: base, offer, temp, manifest, lock, web, early, findExtensions }
     const project = await preparePackages(context, archive, input)
-    // Scripts of Composer's write to them as well.
+    // Composer's scripts also write to these directories.
     if (project.framework) await openDirectories(app, project.framework)
     if (project.composer && manifest) {
       await installPackages(context, project.composer, manifest, options, project.framework?.build ?? {})
@@ -122,12 +122,12 @@ interface Input {
   readonly manifest: Manifest | undefined
   readonly lock: Lock | undefined
   readonly web: Web | undefined
-  /** What is asked for as far as it is known without a lock file that is still to be made. */
+  /** The requests that are known before a missing lock file is created. */
   readonly early: readonly ExtensionRequest[]
   readonly findExtensions: (lock: Lock | undefined) => Promise<readonly ExtensionRequest[]>
 }
 
-/** Chooses packages where nobody did, and brings PHP the extensions that they need. */
+/** Chooses packages if there is no lock file, and installs the extensions that they need. */
 async function preparePackages(context: BuildContext, archive: DebianArchive, input: Input) {
   const { manifest, offer, temp } = input
   const { minor } = offer
@@ -144,9 +144,9 @@ async function preparePackages(context: BuildContext, archive: DebianArchive, in
   return { php, lock, composer, framework, memoryLimit: own.memoryLimit }
 }
 
-/** Composer's own PHP with the application's extensions: it checks that they are there, and runs the application's scripts. */
+/** Composer's own PHP with the application's extensions: Composer checks that they exist, and runs the application's scripts. */
 function mergedFor(own: Php, php: Php): Php {
-  // Loading an extension twice is a warning.
+  // Loading an extension twice causes a warning.
   const isThere = own.packages.every(name => !/^php[\d.]+-/.test(name) || php.packages.includes(name))
   const more = isThere ? [] : own.settings.filter(dir => !php.settings.includes(dir))
   const settings = [...php.settings, ...more]
@@ -158,7 +158,7 @@ function mergedFor(own: Php, php: Php): Php {
   }
 }
 
-/** All extensions that something asks for, and the usual ones of a framework. */
+/** All requested extensions, and the usual ones of a framework. */
 async function extensionsOf(
   { app, env, log }: BuildContext,
   manifest: Manifest | undefined,
@@ -178,7 +178,7 @@ async function extensionsOf(
 async function finishFramework(context: BuildContext, framework: Framework, php: Php): Promise<void> {
   await provideVariables(context, framework)
   await framework.finish?.(context, php)
-  // What it has made is its own user's: the application's is another one.
+  // The build's user owns these files; the application runs as another user.
   await openDirectories(context.app, framework)
 }
 
@@ -193,7 +193,7 @@ async function processesOf(
   return [{ type: 'web', command: ['serve-php'], default: true }, ...others]
 }
 
-/** Packages are a layer of the image for themselves, which stays the same while the application's code changes. */
+/** Packages are a slice of the image of their own, which stays the same while the application's code changes. */
 function slicesOf(manifest: Manifest | undefined) {
   return manifest === undefined ? [] : [{ paths: [join(manifest.vendorDir)] }]
 }

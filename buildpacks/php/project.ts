@@ -4,13 +4,13 @@ import { type App, BuildpackError } from '../sdk/index.ts'
 type Env = Readonly<Record<string, string>>
 export type Requirements = Readonly<Record<string, string>>
 
-/** A composer.json, as far as the build depends on it. */
+/** The parts of a composer.json that affect the build. */
 export interface Manifest {
-  /** From the application's directory: `composer.json`, or what COMPOSER names. */
+  /** Relative to the application's directory: `composer.json`, or the file that COMPOSER names. */
   readonly file: string
   readonly require: Requirements
   readonly scripts: Readonly<Record<string, unknown>>
-  /** `config.platform.php`: the version for which packages are chosen. */
+  /** `config.platform.php`: the version for which Composer chooses packages. */
   readonly platformPhp: string | undefined
   /** `config.vendor-dir`. */
   readonly vendorDir: string
@@ -23,20 +23,20 @@ export interface Package {
   readonly require: Requirements
   readonly provides: readonly string[]
   readonly licenses: readonly string[]
-  /** `path` for one that is a directory of the application. */
+  /** `path` for a package that is a directory of the application. */
   readonly distType: string | undefined
 }
 
-/** A composer.lock without what is for development. */
+/** A composer.lock without packages for development. */
 export interface Lock {
   readonly file: string
   readonly text: string
   readonly packages: readonly Package[]
-  /** What the application itself asked for when it was written: `{ php: '^8.2' }`. */
+  /** The application's own platform requirements when the lock file was written: `{ php: '^8.2' }`. */
   readonly platform: Requirements
 }
 
-/** The file of Composer's that the user names, or composer.json. */
+/** The manifest that the user names, else composer.json. */
 export function manifestFile(env: Env): string {
   const named = env['COMPOSER']?.trim()
   if (named === undefined || named === '') return 'composer.json'
@@ -51,7 +51,7 @@ export function manifestFile(env: Env): string {
 
 /**
  * Reads composer.json; undefined if there is none.
- * @throws BuildpackError for what is not JSON, or has a value of another type than Composer's schema
+ * @throws BuildpackError for invalid JSON, or for a value of another type than in Composer's schema
  */
 export async function readManifest(app: App, env: Env): Promise<Manifest | undefined> {
   const file = manifestFile(env)
@@ -74,7 +74,7 @@ export async function readManifest(app: App, env: Env): Promise<Manifest | undef
   }
 }
 
-/** The directory of packages has to be a part of the application: nothing else is in the image. */
+/** The directory of packages has to be inside the application, since the image contains nothing else. */
 function vendorDirOf(value: unknown, file: string): string {
   const where = `${file} config.vendor-dir`
   if (typeof value !== 'string')
@@ -98,7 +98,7 @@ export async function readLock(app: App, { file: manifest }: Manifest): Promise<
   return text === undefined ? undefined : parseLock(text, file)
 }
 
-/** @throws BuildpackError for what is no lock file of Composer's */
+/** @throws BuildpackError for a text that is no Composer lock file */
 export function parseLock(text: string, file: string): Lock {
   const json = objectOf(parse(text, file), file)
   const packages: unknown = json['packages'] ?? []

@@ -2,17 +2,17 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOfFile } from '../sdk/index.ts'
 
-/** A file that is served as it is. */
+/** A file that is served unchanged. */
 export interface PublicFile {
-  /** From the root that is served: `/assets/app.js`. */
+  /** The path from the served root: `/assets/app.js`. */
   readonly path: string
-  /** Of its bytes: a short hexadecimal digest. */
+  /** A short hexadecimal digest of its bytes. */
   readonly hash: string
 }
 
 /**
- * The files that are served as they are and that do not change as the application runs, sorted by path. Directories behind links,
- * such as Laravel's public/storage, are left out, and so is what is not `wanted`.
+ * The files that are served unchanged and that do not change at run time, sorted by path. Directories behind links, such as Laravel's
+ * public/storage, and files that are not `wanted` are left out.
  */
 export async function publicFiles(root: string, wanted: (path: string) => boolean): Promise<PublicFile[]> {
   const files: PublicFile[] = []

@@ -16,33 +16,33 @@ import {
 import { basePackages } from './extensions.ts'
 import { type OwnSettings, phpIniFor } from './ini.ts'
 
-/** A PHP that there is. */
+/** An available PHP. */
 export interface Offer extends DebianRelease {
   /** `8.4.28`. */
   readonly release: string
   readonly packages: readonly DebianPackage[]
 }
 
-/** The interpreter in its layer, and what it takes to run it during the build. */
+/** The interpreter in its layer, and the data for running it during the build. */
 export interface Php {
   /** Debian's version, `8.4.28-1~deb13u1`. */
   readonly version: string
   readonly release: string
   readonly program: string
   readonly env: Readonly<Record<string, string>>
-  /** Directories of settings, in the order in which they are read. */
+  /** Directories of settings, in PHP's reading order. */
   readonly settings: readonly string[]
   /** Directories of shared libraries. */
   readonly libraries: readonly string[]
-  /** What apt is asked for besides other packages, which then take this PHP. */
+  /** The names that apt needs beside other packages, so that those use this PHP. */
   readonly names: readonly string[]
-  /** Names of the Debian packages that are there. */
+  /** Names of the installed Debian packages. */
   readonly packages: readonly string[]
 }
 
 /**
- * The one of the stack first.
- * @throws BuildpackError if the stack has another distribution than Debian 13
+ * The available PHP versions, the stack's first.
+ * @throws BuildpackError if the stack is not based on Debian 13
  */
 export function phpReleases({ target }: Pick<BuildContext, 'target'>): readonly [DebianRelease, ...DebianRelease[]] {
   if ((target.distro?.version ?? '13') === '13') return [{ minor: '8.4' }, { minor: '8.2', older: 'bookworm' }]
@@ -60,23 +60,23 @@ export async function offeredPhp(archive: DebianArchive, version: DebianRelease)
   return { ...version, release: whole.replace(/[-+~].*/, ''), packages }
 }
 
-/** Debian 13's php-common goes with no older PHP. */
+/** An older PHP does not work with Debian 13's php-common. */
 const namesOf = ({ minor, older }: DebianRelease): string[] => [
   `php${minor}-cli`,
   ...(older === undefined ? [] : [`php-common/${older}`]),
 ]
 
-/** Packages for a whole system: maintainer scripts ask for tools, and no script runs here. */
+/** Packages for a whole system: maintainer scripts need these tools, but no script runs here. */
 const ofSystem =
   /^(mount|init-system-helpers|procps|libproc2-0|libncursesw6|psmisc|ucf|sensible-utils|media-types|libtext-.*-perl|libsasl2-modules-db|libdb5\.3(?:t64)?|php-(?:common|cli|mbstring|intl|curl|xml|zip|igbinary|msgpack)|perl.*|libperl.*|dbus.*|adduser|passwd)$/
-/** PHP-FPM's package asks for systemd to start it; extensions may link some of its libraries. */
+/** PHP-FPM's package depends on systemd as its service manager; extensions may link some of its libraries. */
 const ofSystemd =
   /^(systemd.*|libsystemd-shared|libmount1|libblkid1|libsmartcols1|libpam.*|libaudit.*|libcap-ng0|libseccomp2)$/
 
 const withoutSystem = (packages: readonly DebianPackage[]): DebianPackage[] =>
   packages.filter(({ name }) => !ofSystem.test(name))
 
-/** Puts Debian's PHP, with PHP-FPM and what hardly an application goes without, into a layer. */
+/** Puts Debian's PHP, with PHP-FPM and the extensions that nearly every application needs, into a layer. */
 export async function providePhp(context: BuildContext, archive: DebianArchive, offer: Offer): Promise<Php> {
   const { target, run, env } = context
   const { minor, release, packages } = offer
@@ -123,7 +123,7 @@ export async function providePhp(context: BuildContext, archive: DebianArchive, 
 }
 
 /**
- * Puts Debian packages of extensions, and what they need beside PHP, into a layer.
+ * Puts Debian packages of extensions, and their dependencies beside PHP, into a layer.
  * @param names `php8.4-intl`
  */
 export async function provideExtensions(
@@ -161,7 +161,7 @@ async function privateLibraries(libraries: string): Promise<string[]> {
   return names.filter(name => name === 'samba').map(name => join(libraries, name))
 }
 
-/** Variables of libraries that look for files of theirs below /usr and /etc. */
+/** Variables of libraries that look for their files below /usr and /etc. */
 async function variablesOf(dir: string, libraries: string): Promise<EnvChanges> {
   const named = async (parent: string, pattern: RegExp) => {
     const name = (await readdir(parent).catch(() => [])).find(each => pattern.test(each))
@@ -176,12 +176,12 @@ async function variablesOf(dir: string, libraries: string): Promise<EnvChanges> 
     variables['MAGICK_CODER_FILTER_PATH'] = byDefault(join(modules, 'filters'))
   }
   if (policies !== undefined) variables['MAGICK_CONFIGURE_PATH'] = byDefault(policies)
-  // It would complain of each description of devices that is in another package.
+  // Without this, it would report each device description that is in another package.
   if ((await named(libraries, /^libnetsnmp\.so/)) !== undefined) variables['MIBS'] = byDefault('')
   return variables
 }
 
-/** Packages that `names` need, and that are not there with PHP. */
+/** The packages that `names` need and that PHP's layer does not have. */
 export async function morePackages(
   archive: DebianArchive,
   php: Php,
@@ -191,7 +191,7 @@ export async function morePackages(
   return packages.filter(({ name }) => !php.packages.includes(name))
 }
 
-/** PHP with what another layer has, for programs of the build. */
+/** PHP with the contents of another layer, for programs of the build. */
 export function beside(php: Php, dir: string, arch: string, packages: readonly DebianPackage[] = []): Php {
   return {
     ...php,
@@ -202,8 +202,8 @@ export function beside(php: Php, dir: string, arch: string, packages: readonly D
 }
 
 /**
- * The application's own settings are the last that are read: first the php.ini at the top of the source, then .php.ini.d. The layers of PHP
- * and of extensions prepend theirs, so that these are appended.
+ * PHP reads the application's own settings last: first the php.ini at the root of the source, then .php.ini.d. The layers of PHP and of
+ * extensions prepend their directories, so these are appended.
  */
 export async function provideOwnSettings(
   { layer, env, log }: Pick<BuildContext, 'layer' | 'env' | 'log'>,
@@ -253,8 +253,8 @@ export function withEnv(php: Php, env: Readonly<Record<string, string>>): Php {
 const distroOf = ({ target }: BuildContext) => `${target.distro?.name ?? 'debian'}-${target.distro?.version ?? '13'}`
 
 /**
- * Writes a file for each extension into `conf.d` of a layer, as Debian's maintainer scripts do: in the order of their
- * priorities, since some need others. What only maintainer scripts read goes.
+ * Writes a file for each extension into `conf.d` of a layer, as Debian's maintainer scripts do: in the order of their priorities, since
+ * some depend on others. Removes files that only maintainer scripts read.
  * @returns that directory
  */
 export async function loadExtensions(dir: string, minor: string): Promise<string> {
@@ -282,7 +282,7 @@ export async function loadExtensions(dir: string, minor: string): Promise<string
   return configs
 }
 
-/** Debian's packages of PHP itself have them in usr/share, those of other extensions in etc. */
+/** Debian's packages of PHP itself have these files in usr/share, those of other extensions in etc. */
 async function iniFiles(dir: string, minor: string): Promise<string[]> {
   const found: string[] = []
   const share = join(dir, 'usr/share')

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import type { App, Log } from '../sdk/index.ts'
 import { basePackages, type ExtensionRequest, packageOfExtension } from './extensions.ts'
 
-/** What code calls, where nothing declares which extensions it needs. */
+/** Calls in code that indicate an extension, if nothing declares the extensions. */
 const calls: readonly (readonly [extension: string, pattern: RegExp])[] = [
   ['mysqli', /\bnew\s+\\?mysqli\b|\bmysqli_\w+\s*\(/i],
   ['pdo_mysql', /['"]mysql:/],
@@ -24,10 +24,10 @@ const calls: readonly (readonly [extension: string, pattern: RegExp])[] = [
   ['tidy', /\btidy_\w+\s*\(|\bnew\s+\\?tidy\b/i],
 ]
 
-/** Files and bytes that are read at most: an application without composer.json is a small one. */
+/** Maximum numbers of files and of bytes to read: an application without composer.json is small. */
 const [mostFiles, mostBytes] = [2000, 512 * 1024]
 
-/** The extensions of an application without a composer.json, by what its code calls. */
+/** The extensions of an application without a composer.json, from the calls in its code. */
 export async function usedExtensions(app: App, log: Log): Promise<ExtensionRequest[]> {
   const found = new Map<string, ExtensionRequest>()
   const waiting = ['']

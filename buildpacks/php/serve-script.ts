@@ -5,18 +5,18 @@ export interface ScriptInput {
   readonly server: { readonly name: 'nginx' | 'httpd'; readonly path: string } | undefined
   /** The layer with the configuration. */
   readonly dir: string
-  /** The application's directory, and the one that is served. */
+  /** The application's directory, and the served one. */
   readonly app: string
   readonly root: string
-  /** `128M`, of the application's php.ini. */
+  /** `128M`, from the application's php.ini. */
   readonly memoryLimit: string | undefined
-  /** Patterns of files of the application. */
+  /** Whether the application has PHP-FPM configuration files. */
   readonly fpmFiles: boolean
   /** Lines that prepare the start. */
   readonly prepare: string
 }
 
-/** The program that starts the servers: bash, which waits for either of two programs, is in every run image. */
+/** The program that starts the servers. It uses bash, which every run image has and which can wait for either of two programs. */
 export function serveScript(input: ScriptInput): string {
   const { app, prepare } = input
   return `#!/bin/bash
@@ -40,7 +40,7 @@ ${prepare === '' ? ':\n' : prepare}fi
 ${input.server === undefined ? phpServer(input) : fpmAndWeb(input, partsOf(input, input.server))}`
 }
 
-/** As many processes as the container's memory has room for, each with all that PHP's memory_limit lets it take. */
+/** The number of processes that fit into the container's memory if each uses all of PHP's memory_limit. */
 function workers({ memoryLimit }: ScriptInput): string {
   return `workers=\${PHP_FPM_MAX_CHILDREN:-\${WEB_CONCURRENCY:-}}
 case $workers in
@@ -70,7 +70,7 @@ esac
 `
 }
 
-/** PHP's own server, which is meant for development: BP_PHP_SERVER=php-server asks for it. */
+/** PHP's own server, which is meant for development: only for BP_PHP_SERVER=php-server. */
 function phpServer({ dir, root }: ScriptInput): string {
   return `[ -n "$check" ] && exit 0
 PHP_CLI_SERVER_WORKERS=$workers php -S "0.0.0.0:$port" -t ${shellQuote(root)} ${shellQuote(`${dir}/router.php`)} &
@@ -88,16 +88,16 @@ exit $status
 
 const socket = '$dir/fpm.sock'
 
-/** What the script has of a web server. */
+/** The script's parts for a web server. */
 interface WebParts {
   readonly name: string
-  /** Lines that write its configuration. */
+  /** Lines that write the server's configuration. */
   readonly configure: string
   /** The command, for `exec`. */
   readonly command: string
-  /** Options with which it reads its configuration alone. */
+  /** Options with which it only checks its configuration. */
   readonly check: string
-  /** The signal on which it answers what it has begun, and ends. */
+  /** The signal on which it finishes the requests that it has begun, and ends. */
   readonly stop: string
 }
 

@@ -41,7 +41,7 @@ export interface ServerInput {
 }
 
 /**
- * The one of BP_PHP_SERVER; Apache for a Procfile that starts Heroku's; else nginx.
+ * The server of BP_PHP_SERVER; Apache for a Procfile that starts Heroku's; else nginx.
  * @throws BuildpackError for an unknown server
  */
 export async function chosenServer({ app, env }: Pick<BuildContext, 'app' | 'env'>): Promise<Server> {
@@ -56,7 +56,7 @@ export async function chosenServer({ app, env }: Pick<BuildContext, 'app' | 'env
   })
 }
 
-/** The program `serve-php`, with all that it starts, in layers of the image. */
+/** Puts the program `serve-php` and everything that it starts into layers of the image. */
 export async function provideServer(
   context: BuildContext,
   archive: DebianArchive,
@@ -131,7 +131,7 @@ export async function provideServer(
   )
 }
 
-/** Apache, with files .htaccess as they are. */
+/** Apache, with unchanged .htaccess files. */
 async function provideApacheServer(context: BuildContext, archive: DebianArchive, input: ServerInput): Promise<void> {
   const { app, env, layer, log } = context
   const { web, framework, php, memoryLimit, vendorDir } = input
@@ -160,7 +160,7 @@ async function provideApacheServer(context: BuildContext, archive: DebianArchive
   await check(context, made, php, [...own, ...fpm.map(({ name }) => name)])
 }
 
-/** Directories that a file .htaccess closes; with a warning of other rules in such files. */
+/** Directories that a .htaccess file denies. Warns of other rules in such files. */
 async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Promise<readonly string[]> {
   const { denied, lost } = await readHtaccess(app, dir)
   if (denied.length > 0) log.info(`Not served, as a .htaccess says: ${denied.join(', ')}`)
@@ -175,7 +175,7 @@ async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Prom
   return denied
 }
 
-/** Lets both programs read their configuration, where the application has a part in it: a fault is one of the build. */
+/** Makes both programs check their configuration, if the application contributes to it: an error fails the build. */
 async function check({ run, env }: BuildContext, { path }: Layer, php: Php, names: readonly string[]): Promise<void> {
   const program = join(path, 'bin/serve-php')
   if (!existsSync(program) || names.length === 0) return
@@ -206,7 +206,7 @@ interface OwnConfig {
   readonly text: string
 }
 
-/** The application's parts of the servers' configuration, as Paketo has them. */
+/** The application's parts of the servers' configuration, in Paketo's layout. */
 async function ownConfigs(app: App): Promise<OwnConfigs> {
   const read = async (dir: string, ending: string) => {
     const names = (await readdir(app.at(dir)).catch(() => [])).filter(name => name.endsWith(ending)).toSorted()
@@ -248,7 +248,7 @@ gzip_types text/plain text/css text/javascript application/javascript text/xml t
 
 const preparationOf = ({ framework, sessions }: ServerInput) => `${sessions?.prepare ?? ''}${framework?.prepare ?? ''}`
 
-/** PHP's own server would send files whose name starts with a dot. */
+/** PHP's own server would serve files whose name starts with a dot. */
 async function providePhpServer(context: BuildContext, input: ServerInput): Promise<void> {
   const { app, layer, log } = context
   const { web, memoryLimit, vendorDir } = input

@@ -11,21 +11,22 @@ import type { ExtensionRequest } from './extensions.ts'
 
 type Kind = 'redis' | 'memcached'
 
-/** Where PHP keeps its sessions, in place of files that other containers do not see. */
+/** Where PHP keeps its sessions, instead of in files that other containers do not see. */
 export interface Sessions {
   readonly extension: ExtensionRequest
-  /** Lines for bash before the servers start; `$dir` is a directory of its own, which can be written to. */
+  /** Lines for bash before the servers start; `$dir` is a writable directory of their own. */
   readonly prepare: string
 }
 
-/** Names or addresses with ports, and commas between them: nothing that PHP or a URL would read as more. */
+/** Names or addresses with ports, separated by commas, and without characters that have a meaning for PHP or in a URL. */
 const serverPattern = /^[\w.:[\],-]+$/
 
 const typeOf = (kind: Kind) => `php-${kind}-session`
 
 /**
- * A binding of the type `php-redis-session` (with the keys host, port, username, password) or `php-memcached-session` (servers, username, password),
- * as Paketo has them. Nothing of it gets into the image, which reads the binding where it runs, and does not start without one.
+ * Reads a binding of the type `php-redis-session` (with the keys host, port, username, password) or `php-memcached-session` (servers,
+ * username, password), as in Paketo. The image contains nothing of it: it reads the binding at run time, and does not start without
+ * one.
  * @throws BuildpackError for an invalid host
  */
 export async function findSessions(

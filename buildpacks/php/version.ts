@@ -12,9 +12,9 @@ import { type Numbers, numbersOf, parseConstraint } from './constraint.ts'
 import type { Lock, Manifest } from './project.ts'
 
 /**
- * What the application asks for. A bare release in a setting or a file of a version manager accepts later patches of it, as those
- * only mend faults; that of composer.json is exact, as Composer refuses any other.
- * @throws BuildpackError for what is no version
+ * The versions that the application requests. A bare release in a setting or a file of a version manager also accepts later patches,
+ * since these only fix faults. One in composer.json is exact, as Composer refuses any other.
+ * @throws BuildpackError for an invalid version
  */
 export async function wantedPhp(
   { app, env }: Pick<Context, 'app' | 'env'>,
@@ -46,13 +46,13 @@ export async function wantedPhp(
   return wantedOf([first, required], [...platform, ...files])
 }
 
-/** `checkOffered`, of PHP. */
+/** `checkOffered` for PHP. */
 export const checkVersion = (wanted: Wanted, releases: readonly [string, ...string[]]): string[] =>
   checkOffered(wanted, 'PHP', releases, ({ where }, minor) =>
     / (?:require|platform)\.php$/.test(where) ? `"^${minor}"` : minor,
   )
 
-/** Whether a bare release stands for itself alone, or for later patches of it as well. */
+/** Whether a bare release means only itself, or also later patches. */
 type Bare = 'exact' | 'patches'
 
 function toWish(request: VersionRequest, bare: Bare): Wish {
@@ -66,14 +66,14 @@ function toWish(request: VersionRequest, bare: Bare): Wish {
   })
 }
 
-/** Of Debian's own release, which has them. */
+/** The numbers of Debian's own release, which always has them. */
 function requireNumbers(release: string): Numbers {
   const numbers = numbersOf(release)
   if (numbers === undefined) throw new BuildpackError(`Debian's PHP has the version ${release}, which is none`)
   return numbers
 }
 
-/** `8` is any of 8, `8.4` any of 8.4, and `8.4.1` that or a later patch. Names of newest releases are any. */
+/** `8` accepts any 8, `8.4` any 8.4, and `8.4.1` that or a later patch. Names for the newest release accept any. */
 function withPatches(text: string): string {
   if (/^(latest|stable|default)$/i.test(text)) return '*'
   const digits = /^(?:php[- ]?)?v?(\d+(?:\.\d+){0,2})$/i.exec(text)?.[1]

@@ -4,32 +4,32 @@ import { type App, BuildpackError, declaredStart, firstSetting } from '../sdk/in
 
 type Env = Readonly<Record<string, string>>
 
-/** What the web server serves. */
+/** The files that the web server serves. */
 export interface Web {
-  /** From the application's directory; `.` for all of it. */
+  /** Relative to the application's directory; `.` for all of it. */
   readonly dir: string
   readonly why: string
-  /** Paths that are no file are index.php's. */
+  /** index.php answers for paths that are no file. */
   readonly hasIndex: boolean
 }
 
-/** Where frameworks have the files that are for everybody, in the order in which they are looked at. */
+/** Usual names of the public directory in frameworks, by precedence. */
 const usual = ['public', 'web', 'htdocs', 'webroot', 'pub', 'public_html', 'html', 'www']
 
-/** The programs with which people name a web server in a Procfile for Heroku: `vendor/bin/heroku-php-nginx -C nginx.conf public/`. */
+/** The programs that name a web server in a Heroku Procfile: `vendor/bin/heroku-php-nginx -C nginx.conf public/`. */
 export const herokuStart = /(?:^|[\s;&])(?:vendor\/bin\/)?heroku-php-(?:apache2|nginx)\b([^;&|]*)/
 
 /**
- * The directory that is served: that of BP_PHP_WEB_DIR; of a Procfile that is for Heroku; or the first of the usual ones with
- * an index.php; or the whole source, if there is a PHP file at its top.
- * @returns undefined if nothing is there to serve
- * @throws BuildpackError for a directory that is outside the source, or not there
+ * The served directory: that of BP_PHP_WEB_DIR; that of a Heroku Procfile; the first of the usual ones with an index.php; or the whole
+ * source, if there is a PHP file at its root.
+ * @returns undefined if there is nothing to serve
+ * @throws BuildpackError for a directory that is outside the source or does not exist
  */
 export async function findWeb(app: App, env: Env): Promise<Web | undefined> {
   const web = await chooseWeb(app, env)
   if (web === undefined) return undefined
   const [top, real] = [await realpath(app.path), await realpath(app.at(web.dir))]
-  // A link to / would make the whole file system public.
+  // With a link to /, the whole file system would be public.
   if (real === top || real.startsWith(`${top}/`)) return web
   throw new BuildpackError(`is a link to ${real}, outside the source`, {
     where: web.dir,
@@ -42,7 +42,7 @@ async function chooseWeb(app: App, env: Env): Promise<Web | undefined> {
   if (setting !== undefined) return named(app, setting.value, setting.name)
   const declared = await declaredStart(app, env)
   const words = herokuStart.exec(declared?.command ?? '')?.[1]
-  // Options of theirs have a value each: -C nginx.conf, -F fpm.conf, -i php.ini, -l logs.
+  // Each option of these programs has a value: -C nginx.conf, -F fpm.conf, -i php.ini, -l logs.
   const dir = words?.replaceAll(/(?:^|\s)-\w\s*\S+/g, ' ').trim()
   if (declared !== undefined && words !== undefined)
     return named(app, dir === '' || dir === undefined ? '.' : dir, declared.where)
@@ -59,7 +59,7 @@ async function named(app: App, text: string, where: string): Promise<Web> {
   const fix = 'name a directory of the source: public'
   if (posix.isAbsolute(dir) || dir === '..' || dir.startsWith('../'))
     throw new BuildpackError(`${JSON.stringify(text.slice(0, 200))} is outside the source`, { where, fix })
-  // They become a part of nginx's configuration, in which no quoting helps a dollar.
+  // The name becomes a part of nginx's configuration, where no quoting escapes a dollar.
   if (/[\x00-\x1f\x7f"$\\;{}]/.test(dir))
     throw new BuildpackError(`${JSON.stringify(text.slice(0, 200))} has a character that nginx cannot have in a path`, {
       where,
@@ -71,8 +71,8 @@ async function named(app: App, text: string, where: string): Promise<Web> {
 }
 
 /**
- * Files that are no page, where the whole source is served: an expression for paths from the root. Names that start with a dot
- * are not served anyway.
+ * Files that are not pages, if the whole source is served: an expression for paths from the root. Names that start with a dot are never
+ * served.
  */
 export const privateFiles = [
   '^/(?:vendor|node_modules|tests?|storage|bin|config|migrations)/',
@@ -83,5 +83,5 @@ export const privateFiles = [
 
 /** Frameworks whose visitors upload files. */
 export const takesUploads: ReadonlySet<string> = new Set(['WordPress', 'Bedrock', 'Drupal'])
-/** An expression for paths: what visitors uploaded is no program. */
+/** An expression for paths: uploaded files must not run as programs. */
 export const uploadedPrograms = '^/(?:.*/)?(?:uploads|files)/.*\\.php(?:/|$)'

@@ -1,6 +1,6 @@
 /**
- * A wp-config.php (developer.wordpress.org, "Editing wp-config.php") whose values are those of the environment, by the names that
- * WordPress's image on Docker Hub made usual: a value, or with _FILE the name of a file that has it.
+ * A wp-config.php (developer.wordpress.org, "Editing wp-config.php") that reads its values from the environment, with the variable
+ * names of WordPress's image on Docker Hub: a value, or with _FILE the name of a file with the value.
  */
 export const wordPressConfig = `<?php
 function bale_setting(string $name, string $default = ''): string

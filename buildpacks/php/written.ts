@@ -3,7 +3,7 @@ import { join, posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
 import type { Framework } from './frameworks.ts'
 
-/** A framework whose directories are below the one that is served, whatever that is called. */
+/** A framework whose writable directories are below the served one, whatever its name. */
 export async function placeWritten(app: App, framework: Framework, served: string | undefined): Promise<Framework> {
   const { usualRoot } = framework
   if (usualRoot === undefined) return framework
@@ -15,7 +15,7 @@ export async function placeWritten(app: App, framework: Framework, served: strin
   return { ...framework, written }
 }
 
-/** Makes the directories that the framework writes to: the application's user is in the group of the build's. */
+/** Creates the directories that the framework writes to. The application's user is in the group of the build's user. */
 export async function openDirectories(app: App, { written }: Pick<Framework, 'written'>): Promise<void> {
   for (const name of written) {
     const dir = await ownDirectory(app, name)
@@ -23,7 +23,7 @@ export async function openDirectories(app: App, { written }: Pick<Framework, 'wr
   }
 }
 
-/** A directory of the source, made if it is missing; undefined where a link leads elsewhere, which is often to a volume. */
+/** A directory of the source, created if it is missing; undefined if a link leads elsewhere, which is often to a volume. */
 async function ownDirectory(app: App, name: string): Promise<string | undefined> {
   const top = await realpath(app.path)
   let dir = top
