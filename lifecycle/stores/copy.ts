@@ -3,7 +3,7 @@ import { type ImageIndex, type IndexedImage, makeImageIndex } from '../image/ima
 import type { Layer } from '../image/layer.ts'
 import { type ImageSink, type Published, type PublishedIndex, indexSink } from './store.ts'
 
-/** Puts an image from one store into another. Its digest stays the same wherever the other store keeps bytes as they are. */
+/** Puts an image from one store into another. Its digest stays the same if the other store keeps bytes unchanged. */
 export async function copyImage(
   image: Image,
   sink: ImageSink,
@@ -13,7 +13,7 @@ export async function copyImage(
   return (await copy(image, sink, names, signal)).published
 }
 
-/** An image as a store has it. */
+/** An image after it was put into a store. */
 export interface Copied {
   readonly image: Image
   readonly published: Published
@@ -25,7 +25,7 @@ async function copy(image: Image, sink: ImageSink, names: readonly string[], sig
   return { image: copied, published: await sink.putImage(copied, names, signal) }
 }
 
-/** Puts an index with all its images from one store into another. @throws BaleError 'arguments' if that one holds none */
+/** Puts an index with all its images from one store into another. @throws BaleError 'arguments' if the other store cannot hold an index */
 export async function copyIndex(
   index: ImageIndex,
   sink: ImageSink,
@@ -42,7 +42,7 @@ export async function copyIndex(
   return target.putIndex(copied, names, signal)
 }
 
-/** The image as it is once the other store has its layers; its documents are still to be put. */
+/** Puts the layers into the other store, and returns the image with them. The caller then puts config and manifest. */
 async function copyLayers(image: Image, sink: ImageSink, signal?: AbortSignal): Promise<Image> {
   const layers: Layer[] = []
   for (const layer of image.layers) layers.push(await sink.putLayer(layer, signal))
@@ -50,7 +50,7 @@ async function copyLayers(image: Image, sink: ImageSink, signal?: AbortSignal): 
   return same ? { ...image, layers } : makeImage(image.config, layers)
 }
 
-/** Gives an image that has just been put somewhere its names in other places too; all that it has there. */
+/** Copies an image from the store where it was just put to other destinations. Returns all its names there. */
 export async function copyToAll(
   image: Image,
   places: readonly { readonly sink: ImageSink; readonly names: readonly string[] }[],

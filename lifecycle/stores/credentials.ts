@@ -17,7 +17,7 @@ export interface Credentials {
    * The credential for a repository (`index.docker.io/library/hello`) or for all of a registry (`localhost:5000`); undefined
    * for
    * anonymous access.
-   * @throws BaleError 'credentials' where there should be one and it cannot be read
+   * @throws BaleError 'credentials' if a configured credential cannot be read
    */
   find(name: string, signal?: AbortSignal): Promise<Credential | undefined>
 }
@@ -29,10 +29,10 @@ export interface DockerCredentialsInput {
   readonly dockerConfig?: string
   /** PATH, for finding credential helpers. */
   readonly path: string
-  /** The user's environment, of which helpers get the variables that they are known to need. */
+  /** The user's environment. Helpers get only the variables that they are known to need. */
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly warn?: Warn
-  /** In milliseconds; 30 seconds unless told. */
+  /** In milliseconds; 30 seconds by default. */
   readonly helperTimeout?: number
 }
 
@@ -40,11 +40,11 @@ export interface DockerCredentialsInput {
 export const anonymous: Credentials = { find: () => Promise.resolve(undefined) }
 
 /**
- * The user's credentials where Docker keeps them: CNB_REGISTRY_AUTH first, then config.json. Of several entries the most
+ * The user's credentials in Docker's places: CNB_REGISTRY_AUTH first, then config.json. Of several entries the most
  * specific
- * one counts: that of the repository before that of a path above it, and that before the registry's. For one name,
+ * one counts: the repository's before a parent path's, and that before the registry's. For one name,
  * `credHelpers`
- * and `credsStore` come before `auths`. Each helper is asked once for each registry, and only when that is needed.
+ * and `credsStore` come before `auths`. Each helper runs once for each registry, and only when needed.
  */
 export function dockerCredentials(input: DockerCredentialsInput): Credentials {
   let config: Promise<DockerConfig> | undefined

@@ -4,8 +4,8 @@ import { platformName } from '../image/validate.ts'
 import type { ImageSink, ImageStore } from './store.ts'
 
 /**
- * The store as a sink that does not let an image of one platform take the place of an index of several: the images of the
- * other platforms would be gone (O07). An index of one platform, as BuildKit writes it, may be replaced.
+ * Wraps a store so that an image of one platform cannot replace an index of several: the images of the
+ * other platforms would be lost (O07). An index of one platform, which BuildKit writes, may be replaced.
  */
 export function guardIndexes(store: ImageStore): ImageSink {
   const check = async (names: readonly string[], signal?: AbortSignal): Promise<void> => {
@@ -40,7 +40,7 @@ async function platformsAt(store: ImageStore, name: string, signal?: AbortSignal
     const manifests = index?.manifests ?? []
     return new Set(manifests.map(({ image, platform = platformOf(image) }) => platformName(platform)))
   } catch (error) {
-    // What is no valid image or index, such as a damaged one, must be replaceable.
+    // An invalid image or index, such as a damaged one, must be replaceable.
     if (error instanceof BaleError && error.code === 'input') return new Set()
     throw error
   }

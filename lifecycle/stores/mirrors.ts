@@ -4,7 +4,7 @@ import type { ImageSource } from './store.ts'
 import { registry } from './registry/transport.ts'
 import type { ImageReference } from './transport.ts'
 
-/** The same image in mirrors of its registry: `HOST[:PORT][/PATH]` takes the place of the registry's name. */
+/** The same image in mirrors of its registry: `HOST[:PORT][/PATH]` replaces the registry's name. */
 export function mirrorsOf({ docker }: ImageReference, mirrors: readonly string[]): readonly ImageReference[] {
   if (docker === undefined) return []
   const { repository, tag, digest } = docker
@@ -15,7 +15,7 @@ export function mirrorsOf({ docker }: ImageReference, mirrors: readonly string[]
   })
 }
 
-/** An image, where the first of several places that has it has it. A place that fails is one that does not have it. */
+/** Reads an image from the first of several places that has it. A place that fails counts as not having it. */
 export function mirroredSource(
   description: string,
   places: readonly { readonly store: ImageSource; readonly name: string }[],

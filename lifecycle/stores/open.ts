@@ -20,44 +20,44 @@ import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './
 import type { ImageReference, ImageTransport, OpenStore, StoreContext } from './transport.ts'
 import { asPublished, candidates, displayName, parseImageReference, storeKey, transports } from './transports.ts'
 
-/** Where an image goes: a store, and the names it gets there. */
+/** The destination of an image: a store, and the image's names in it. */
 export interface Destination {
   readonly sink: ImageSink
   readonly names: readonly string[]
-  /** Tells this image from all others on this machine: caches are kept by it. */
+  /** Identifies this image on this machine: caches are named after it. */
   readonly identity: string
-  /** What the user calls the image there. */
+  /** The user's names for the image in the store. */
   readonly displayNames: readonly string[]
-  /** The registry it goes to, if it goes to one, and the repository there, by which it has credentials. */
+  /** The registry of the image, if any, and its repository, which selects the credentials. */
   readonly registry?: string
   readonly repository?: string
-  /** Where the image of the last build is, if there was one. */
+  /** The place of the last build's image, if there was one. */
   readonly previous: ImageAt
 }
 
-/** An image that may be there: its store, and its name in it. */
+/** An image that may exist: its store, and its name in it. */
 export interface ImageAt {
   readonly source: ImageSource
   readonly name: string
 }
 
 export interface FindOptions {
-  /** That of the settings by default. */
+  /** The platform of the settings by default. */
   readonly platform?: Platform
-  /** A plain name is looked for in the Docker daemon before all else. */
+  /** Looks for a plain name in the Docker daemon first. */
   readonly daemonFirst?: boolean
-  /** An image in a daemon is read as the daemon describes it; its layers are fetched when they are read. */
+  /** Reads an image in a daemon from the daemon's description, and its layers only when needed. */
   readonly lazy?: boolean
 }
 
 export interface FoundImage {
   readonly image: Image
   readonly name: string
-  /** Where it was. */
+  /** Where the image was found. */
   readonly reference: ImageReference
 }
 
-/** Every store that a command opens. Connections and tokens of a registry are shared; temporary files go at the end. */
+/** Every store that a command opens. Connections and tokens of a registry are shared; temporary files are deleted at the end. */
 export class Stores implements AsyncDisposable {
   readonly local: LayoutStore
   readonly credentials: Credentials
@@ -70,7 +70,7 @@ export class Stores implements AsyncDisposable {
   readonly #opened = new Map<string, Promise<OpenStore>>()
   readonly #shared = new Map<string, AsyncDisposable>()
 
-  /** @param compression of the layers that are made for destinations; a stack's stay gzip */
+  /** @param compression for the layers that are made for destinations; a stack's layers stay gzip */
   constructor(settings: StoreSettings, reporter: Reporter, compression: Compression = 'gzip') {
     const { environment, registryAuth, dockerConfig } = settings
     this.#settings = settings
@@ -101,7 +101,7 @@ export class Stores implements AsyncDisposable {
     return parseImageReference(text, this.#transports)
   }
 
-  /** What `reference.location` names, as its transport opens it; one store for all references to it. */
+  /** Opens the store of `reference.location`. All references to it share one store. */
   open(reference: ImageReference): Promise<OpenStore> {
     const key = storeKey(reference)
     const known = this.#opened.get(key)
@@ -113,8 +113,8 @@ export class Stores implements AsyncDisposable {
   }
 
   /**
-   * The stores that these references lead to with their names there, in the order given. With `publish`, a plain name means
-   * its registry. An image of one platform does not replace an index of several there (O07).
+   * The stores of these references and the names in them, in the order given. With `publish`, a plain name means
+   * its registry. An image of one platform cannot replace an index of several (O07).
    */
   async destinations(texts: readonly string[], publish: boolean): Promise<readonly [Destination, ...Destination[]]> {
     return this.#openAll(
@@ -123,7 +123,7 @@ export class Stores implements AsyncDisposable {
     )
   }
 
-  /** The same for references of a phase binary: an image may replace anything there, as with the Go lifecycle. */
+  /** The same for references of a phase binary: an image may replace any image or index, as with the Go lifecycle. */
   destinationsAt(references: readonly ImageReference[]): Promise<readonly [Destination, ...Destination[]]> {
     return this.#openAll(references, store => store)
   }
@@ -152,7 +152,7 @@ export class Stores implements AsyncDisposable {
     return [first, ...rest]
   }
 
-  /** Where an image is read from: a plain name is one of a registry, as everywhere in the field. */
+  /** The place to read an image from. A plain name refers to a registry, as in other tools. */
   async source(text: string): Promise<ImageAt> {
     return this.at(asPublished(this.parse(text), true))
   }
@@ -170,7 +170,7 @@ export class Stores implements AsyncDisposable {
   }
 
   /**
-   * The image of that name; a plain one is looked for in Bale's own store, then in its registry.
+   * Finds the image of a name. Looks for a plain name in Bale's own store, then in its registry.
    * @throws BaleError 'arguments' if there is none
    */
   async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<FoundImage> {
@@ -215,12 +215,12 @@ export class Stores implements AsyncDisposable {
   }
 }
 
-/** What identifies an image for ever: see `ImageTransport.identify`. */
+/** A permanent identifier of an image: see `ImageTransport.identify`. */
 export function identify({ image, reference }: FoundImage): string {
   return reference.transport.identify(reference, image)
 }
 
-/** A registry is asked last, and that fails: most often somebody misspelt the name of an image of their own. */
+/** The error if the last place, a registry, fails: most often the user misspelt the name of a local image. */
 function unlessThere(text: string, searched: readonly string[], error: unknown): unknown {
   if (!(error instanceof BaleError)) return error
   const { code, message, where, fix } = error

@@ -8,7 +8,7 @@ export interface PathTransport extends ImageTransport {
 }
 
 interface PathTransportOptions extends Pick<ImageTransport, 'name' | 'form' | 'keepsManifests' | 'open'> {
-  /** The name in the form that its store has it; the name as it is unless told. */
+  /** Converts the name to the form of its store; unchanged by default. */
   readonly parseName?: (name: string, text: string) => string
 }
 
@@ -29,7 +29,7 @@ export function pathTransport(options: PathTransportOptions): PathTransport {
   return transport
 }
 
-/** The path ends at the first colon, as it does for skopeo. Neither can name a path that contains one. */
+/** The path ends at the first colon, as in skopeo, so a path cannot contain one. */
 function splitPath(prefix: string, rest: string): { path: string; name: string } {
   const colon = rest.indexOf(':')
   const [path, name] = colon < 0 ? [rest, ''] : [rest.slice(0, colon), rest.slice(colon + 1)]
@@ -37,5 +37,5 @@ function splitPath(prefix: string, rest: string): { path: string; name: string }
   throw new BaleError('arguments', `${quoted(prefix + rest)} names no path`, { fix: `write ${prefix}PATH` })
 }
 
-/** A reference for a message: as the user wrote it, without a password (K17). */
+/** Quotes a reference as the user wrote it, without a password, for a message (K17). */
 export const quoted = (text: string): string => JSON.stringify(withoutUserInfo(text).slice(0, 300))

@@ -4,14 +4,14 @@ import type { ImageAt, Stores } from './open.ts'
 import { asPublished, isPlain } from './transports.ts'
 import type { Platform } from '../image/manifest.ts'
 
-/** When an image is read from its registry: pack's words. */
+/** When to read an image from its registry, in pack's words. */
 export const pullPolicies = ['always', 'if-not-present', 'never'] as const
 export type PullPolicy = (typeof pullPolicies)[number]
 
 /**
- * Where an image is read from. A name with a transport means that place alone. A plain one is looked for in Bale's own store and
- * then in its registry; `always` asks the registry alone, `if-not-present` keeps in the store what it finds there, and `never`
- * asks the store alone.
+ * Finds the place to read an image from. A name with a transport means only that place. A plain name is looked up in Bale's own
+ * store and then in its registry; `always` asks only the registry, `if-not-present` stores an image from the registry, and `never`
+ * asks only the store.
  * @throws BaleError 'arguments' with `never`, if the store does not have it
  */
 export async function locate(

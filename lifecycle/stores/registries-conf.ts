@@ -26,10 +26,10 @@ const document = v.looseObject({ registry: v.optional(v.array(entry), []) })
 
 /**
  * Reads a file in the format of containers-registries.conf(5), version 2: for each registry its mirrors and whether it is
- * insecure. Keys of Bale's own give what that format leaves to directories: `ca`, `client-cert`, `client-key`,
+ * insecure. Bale's own keys replace what that format keeps in directories: `ca`, `client-cert`, `client-key`,
  * `skip-tls-verify`, `only-mirrors`, `keep-immutable-tags`. Paths are relative to the file.
- * @param path nothing is read without one
- * @throws BaleError 'input' for what would change which registry is meant, as nothing here does that
+ * @param path undefined to read nothing
+ * @throws BaleError 'input' for a key that would change which registry a name refers to, which Bale does not support
  */
 export function readRegistriesConf(path: string | undefined): Registries | undefined {
   if (path === undefined || path === '') return undefined

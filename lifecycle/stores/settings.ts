@@ -7,21 +7,21 @@ import { ownArchitecture } from '../spec/target.ts'
 import { readRegistriesConf } from './registries-conf.ts'
 import type { ImageTransport } from './transport.ts'
 
-/** How one registry is reached; the key is its host with its port, or `*` for those without an entry. */
+/** How to reach one registry. The key is its host with its port, or `*` for all others. */
 export interface RegistrySettings {
-  /** Trusted without a certificate, or without TLS. */
+  /** Trusts the registry without a valid certificate, or without TLS. */
   readonly insecure?: boolean | undefined
-  /** The certificate is not checked; http is not used. */
+  /** Does not check the certificate, but does not use http. */
   readonly skipTlsVerify?: boolean | undefined
-  /** PEM files: authorities that are trusted besides the machine's, and what we show of ourselves (mutual TLS). */
+  /** PEM files: additional certificate authorities, and the client's certificate and key (mutual TLS). */
   readonly ca?: string | undefined
   readonly clientCert?: string | undefined
   readonly clientKey?: string | undefined
-  /** Asked first for run images and builders, in this order: `HOST[:PORT][/PATH]`. */
+  /** Mirrors to try first for run images and builders, in this order: `HOST[:PORT][/PATH]`. */
   readonly mirrors?: readonly string[] | undefined
-  /** The mirrors alone are asked. */
+  /** Uses only the mirrors. */
   readonly onlyMirrors?: boolean | undefined
-  /** A tag that the registry protects keeps its image, with a warning: the new one is had by its digest. */
+  /** A tag that the registry protects keeps its image, with a warning. The new image is available by its digest. */
   readonly keepImmutableTags?: boolean | undefined
 }
 
@@ -32,15 +32,15 @@ export const registrySettings = (registries: Registries | undefined, host: strin
 
 export type Env = Readonly<Record<string, string | undefined>>
 
-/** What opening a store needs of the user's machine. */
+/** Settings of the user's machine for opening stores. */
 export interface StoreSettings {
   /** Images and stacks: `$XDG_DATA_HOME/bale`. */
   readonly dataDir: string
   /** Caches of apps and the work directories of builds: `$XDG_CACHE_HOME/bale`. */
   readonly cacheDir: string
-  /** What is chosen from an index. */
+  /** The platform to choose from an index. */
   readonly platform: Platform
-  /** For the programs that Bale starts on the host: PATH, proxies. Nothing of it reaches a buildpack but proxies. */
+  /** For the programs that Bale starts on the host: PATH, proxies. Buildpacks get only the proxies. */
   readonly environment: Env
   /** The docker config.json, for registry credentials. */
   readonly dockerConfig: string
@@ -48,7 +48,7 @@ export interface StoreSettings {
   readonly registryAuth?: string
   /** Path of the Docker or Podman API's socket. */
   readonly dockerSocket: string
-  /** PEM file with the machine's certificate authorities, which a sandbox is given in place of its own. */
+  /** PEM file with the machine's certificate authorities, which replace a sandbox's own. */
   readonly caBundle?: string
   /** Hosts, with their ports, that are trusted without a certificate, or without TLS: CNB_INSECURE_REGISTRIES. */
   readonly insecureRegistries?: readonly string[]
@@ -65,7 +65,7 @@ export function hostPlatform(): Platform {
   return { os: 'linux', architecture: ownArchitecture() }
 }
 
-/** Where distributions keep the machine's certificate authorities. */
+/** Paths of distributions for the machine's certificate authorities. */
 const caBundles = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
@@ -74,7 +74,7 @@ const caBundles = [
 ]
 
 /**
- * The settings that an environment gives (XDG Base Directory Specification; docker's conventions).
+ * Reads the settings from an environment (XDG Base Directory Specification; docker's conventions).
  * @param findHome returns the home of the user's account; throws for a user without an account
  */
 export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
@@ -101,7 +101,7 @@ export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
   }
 }
 
-/** A registry as references name it, whatever scheme or path was written with its host. */
+/** The name of a registry in references, without a scheme or path around its host. */
 export function registryHost(text: string): string {
   const host = text
     .trim()
@@ -110,10 +110,10 @@ export function registryHost(text: string): string {
   return host === 'docker.io' ? dockerHub : host
 }
 
-/** Not `homedir()`: where HOME is empty, so is that, and files would go to whatever directory one is in. */
+/** Not `homedir()`, which is empty if HOME is empty: files would go to the working directory. */
 const accountHome = (): string => userInfo().homedir
 
-/** Container engines give a user without an account the root as home. */
+/** Container engines set `/` as the home of a user without an account. */
 function homeOf(find: () => string): string {
   try {
     return find()

@@ -7,21 +7,21 @@ import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
 
 /**
- * Reads images from one store: a repository, a layout directory, an archive file, a daemon. A `name` tells images apart there:
+ * Reads images from one store: a repository, a layout directory, an archive file, a daemon. A `name` identifies an image in it:
  * a tag or digest in a repository, a reference in Bale's own store. All implementations pass `test/contracts/stores.ts`.
  */
 export interface ImageSource {
   /** For messages: `registry localhost:5000/app`, `oci:/tmp/out`. */
   readonly description: string
   /**
-   * The image of that name, or undefined if there is none. Of an index, the image for `platform`. Manifest and config are
+   * Returns the image of that name, or undefined if there is none. From an index, the image for `platform`. Manifest and config are
    * read, verified and validated. Layers are not read.
-   * @throws BaleError when the store cannot be read, or holds something that is not an image
+   * @throws BaleError if the store cannot be read, or has something other than an image
    */
   pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined>
   /**
-   * The index of that name with the images of all its platforms; undefined if there is none, or if the name is an image. A
-   * method of its own: nearly every reader wants the image of one platform and none of the others.
+   * Returns the index of that name with the images of all its platforms; undefined if there is none, or if the name is an image. A
+   * separate method, since nearly every reader needs the image of only one platform.
    * @throws BaleError like `pull`, for the first of its images that cannot be read
    */
   pullIndex(name: string, signal?: AbortSignal): Promise<ImageIndex | undefined>
@@ -29,18 +29,18 @@ export interface ImageSource {
 
 export interface ImageSink {
   readonly description: string
-  /** Fails early, before any work, if `putImage` could not succeed; or `putIndex`, if that is what comes. */
+  /** Fails early, before any work, if `putImage` could not succeed; or `putIndex`, depending on `content`. */
   checkWrite(names: readonly string[], signal?: AbortSignal, content?: 'image' | 'index'): Promise<void>
   /**
-   * Stores a layer and returns it as this store has it. A source is read in one pass (tar, hash, compress, hash, write). A
+   * Stores a layer and returns the stored form. A source is read in one pass (tar, hash, compress, hash, write). A
    * layer that the store already has, or can mount, moves no bytes.
    */
   putLayer(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
   /** Stores config and manifest, then moves the names. All layers must have come from `putLayer`. */
   putImage(image: Image, names: readonly string[], signal?: AbortSignal): Promise<Published>
   /**
-   * The same for an index: its images, then the index, and the names last. Absent where the store holds none
-   * (docker-archive, docker-daemon): `indexSink` says so before anything is written.
+   * The same for an index: its images, then the index, and the names last. Absent if the store cannot hold indexes
+   * (docker-archive, docker-daemon): `indexSink` reports that before anything is written.
    */
   putIndex?(index: ImageIndex, names: readonly string[], signal?: AbortSignal): Promise<PublishedIndex>
 }
@@ -53,7 +53,7 @@ export interface PublishedIndex {
 }
 
 /**
- * The sink, if it can hold an index.
+ * Returns the sink if it can hold an index.
  * @throws BaleError 'arguments' if it cannot
  */
 export function indexSink<Sink extends ImageSink>(sink: Sink): Sink & Required<Pick<ImageSink, 'putIndex'>> {
@@ -68,12 +68,12 @@ const holdsIndexes = <Sink extends ImageSink>(sink: Sink): sink is Sink & Requir
   sink.putIndex !== undefined
 
 export interface Published {
-  /** Of the manifest; absent where the store keeps none (docker-archive, docker-daemon). */
+  /** Digest of the manifest; absent if the store keeps no manifests (docker-archive, docker-daemon). */
   readonly digest?: Digest
   readonly imageId: Digest
-  /** In bytes; what report.toml calls manifest-size (platform.md, "report.toml"). Absent like the digest. */
+  /** In bytes; manifest-size in report.toml (platform.md, "report.toml"). Absent like the digest. */
   readonly manifestSize?: number
-  /** The names as this store knows them: `localhost:5000/app:latest`. */
+  /** The names in this store: `localhost:5000/app:latest`. */
   readonly names: readonly string[]
 }
 
@@ -81,9 +81,9 @@ export type ImageStore = ImageSource & ImageSink
 
 /** How a store compresses sources. Layers of other stores keep their bytes. */
 export interface Packing {
-  /** gzip unless told. */
+  /** gzip by default. */
   readonly compression?: Compression
 }
 
-/** Bytes moved, for progress; `id` tells transfers apart. */
+/** Bytes moved, for progress; `id` identifies a transfer. */
 export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void

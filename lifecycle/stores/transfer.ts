@@ -2,7 +2,7 @@ import type { OnTransfer } from './store.ts'
 
 let transfers = 0
 
-/** Tells of each chunk that passes, as one transfer. */
+/** Reports each chunk that passes, as one transfer. */
 export function transfer(onTransfer: OnTransfer | undefined, name: string, total?: number): (bytes: number) => void {
   if (onTransfer === undefined) return () => {}
   const id = String(++transfers)

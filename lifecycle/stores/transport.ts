@@ -6,61 +6,61 @@ import type { StoreSettings } from './settings.ts'
 import type { ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
 
 /**
- * A kind of place that images live in (containers-transports(5)): a registry, a file format, a daemon. Each has a folder here
- * with its stores; `transports.ts` lists them, and the rest of the program knows none by name.
+ * A kind of place for images (containers-transports(5)): a registry, a file format, a daemon. Each has a folder here
+ * with its stores; `transports.ts` lists them, and the rest of the program does not depend on a particular one.
  */
 export interface ImageTransport {
   readonly name: string
-  /** How its references begin: `oci:`. Empty for Bale's own store, where a plain name is a reference. */
+  /** The prefix of its references: `oci:`. Empty for Bale's own store, where a plain name is a reference. */
   readonly prefix: string
-  /** How its references are written, for messages: `oci:DIR[:TAG]`. */
+  /** The form of its references, for messages: `oci:DIR[:TAG]`. */
   readonly form: string
-  /** `location` of a reference is a path on this machine. */
+  /** Whether `location` of a reference is a path on this machine. */
   readonly isPath: boolean
-  /** Images keep the manifest they were given, and so have a digest. Otherwise an image has an image ID only. */
+  /** Whether images keep their manifest, and so have a digest. Otherwise an image has only an image ID. */
   readonly keepsManifests: boolean
   /**
-   * @param rest what follows the prefix
+   * @param rest the text after the prefix
    * @throws BaleError 'arguments'
    */
   parse(rest: string): ImageReference
-  /** Opens the store that `reference.location` names; all references with the same one share it. */
+  /** Opens the store of `reference.location`. All references with the same location share it. */
   open(reference: ImageReference, context: StoreContext): OpenStore | Promise<OpenStore>
   /**
-   * What identifies an image of this transport for ever, never a path of this machine (platform.md,
+   * A permanent identifier of an image in this transport, never a path of this machine (platform.md,
    * "io.buildpacks.lifecycle.metadata", `runImage.reference`).
    */
   identify(reference: ImageReference, image: Image): string
 }
 
-/** An image's name in its transport, whether or not there is such an image. */
+/** An image's name in its transport. The image need not exist. */
 export interface ImageReference {
   readonly transport: ImageTransport
   /** The store: a path as the user wrote it, a repository; empty for a transport with one store. */
   readonly location: string
-  /** Tells images in the store apart. Empty where a store of one image needs no name. */
+  /** Identifies an image in the store. Empty if a store of one image needs no name. */
   readonly name: string
-  /** For transports that name images as Docker does. */
+  /** Set for transports with Docker's image names. */
   readonly docker?: Reference
 }
 
 export interface OpenStore {
   readonly store: ImageStore
   /**
-   * The same images with the bytes of their own configs, where `store` reads a daemon's description of them. This costs a
+   * The same images with the bytes of their own configs, if `store` reads a daemon's description of them. This costs a
    * `docker save` of the whole image.
    */
   readonly exact?: ImageSource
-  /** The registry that it belongs to. */
+  /** The registry of the store. */
   readonly registry?: string
   /**
    * Deletes a manifest, with every tag that it has.
-   * @throws BaleError where the registry refuses that, as many do
+   * @throws BaleError if the registry refuses, as many do
    */
   readonly remove?: (digest: Digest, signal?: AbortSignal) => Promise<void>
 }
 
-/** What transports need to open their stores. */
+/** The context in which transports open their stores. */
 export interface StoreContext {
   readonly settings: StoreSettings
   readonly credentials: Credentials

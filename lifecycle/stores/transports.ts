@@ -19,12 +19,12 @@ export const transports: readonly ImageTransport[] = [
   local,
 ]
 
-/** Transports of skopeo that Bale does not have, and schemes of URLs: none of them is the name of an image. */
+/** Transports of skopeo that Bale does not have, and schemes of URLs. They are not names of images. */
 const foreign = ['atomic', 'containers-storage', 'dir', 'ostree', 'sif', 'tarball', 'http', 'https']
 
 /**
- * Reads an image reference as a user writes it. Prefixes mean what they mean to skopeo (containers-transports(5)), and a plain
- * name is an image in Bale's own store; `docker:24` is one, since only `docker://` is a registry.
+ * Reads an image reference as a user writes it. Prefixes have skopeo's meaning (containers-transports(5)), and a plain
+ * name is an image in Bale's own store. `docker:24` is a plain name, since only `docker://` means a registry.
  * @throws BaleError 'arguments'
  */
 export function parseImageReference(text: string, known: readonly ImageTransport[] = transports): ImageReference {
@@ -41,25 +41,25 @@ export function parseImageReference(text: string, known: readonly ImageTransport
 /** Whether the reference is a plain name. */
 export const isPlain = ({ transport }: ImageReference): boolean => transport === local
 
-/** The same image, where a plain name means its registry. */
+/** The same image, but with `publish` a plain name means its registry. */
 export function asPublished(reference: ImageReference, publish: boolean): ImageReference {
   return publish && isPlain(reference) && reference.docker !== undefined ? registry.at(reference.docker) : reference
 }
 
-/** Where to look for an image: for a plain name in Bale's own store, then in its registry. */
+/** The places to look for an image: for a plain name Bale's own store, then its registry. */
 export function candidates(reference: ImageReference, daemonFirst: boolean): readonly ImageReference[] {
   if (!isPlain(reference)) return [reference]
   const inDaemon = daemonFirst ? [dockerDaemon.at(reference.name)] : []
   return [...inDaemon, reference, asPublished(reference, true)]
 }
 
-/** The same for all references to one store, and different for different stores: a location has no space of its own here. */
+/** The same key for all references to one store, and a different one for each store: spaces in locations are escaped. */
 export function storeKey({ transport, location }: ImageReference): string {
   const place = transport.isPath ? resolve(location) : location
   return place === '' ? transport.name : `${transport.name} ${place.replaceAll(/[\\ ]/g, '\\$&')}`
 }
 
-/** What a user calls an image: one in a file or directory by its path, which says more than the tag in it. */
+/** The user's name for an image. In a file or directory that is the path, which says more than the tag in it. */
 export function displayName({ transport, location, name }: ImageReference): string {
   return transport.isPath ? [transport.name, location, name].filter(Boolean).join(':') : name
 }

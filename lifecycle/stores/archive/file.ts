@@ -10,7 +10,7 @@ import type { OnTransfer } from '../store.ts'
 import { type ArchiveEntry, tarBytes } from './tar-bytes.ts'
 
 export interface ArchiveOptions {
-  /** Where layers wait until the archive is written. The caller deletes it afterwards. */
+  /** The directory for layers until the archive is written. The caller deletes it afterwards. */
   readonly tmpDir: string
   readonly onTransfer?: OnTransfer
 }
@@ -21,7 +21,7 @@ export interface Archived<Content> {
   readonly names: readonly string[]
 }
 
-/** The tar file that a store writes: all that it was given so far, by name. */
+/** The tar file that a store writes, with all its contents so far, by name. */
 export function archiveFile<Content extends { readonly digest: Digest }>(
   file: string,
   entriesOf: (contents: readonly Archived<Content>[]) => Iterable<ArchiveEntry>,
@@ -73,7 +73,7 @@ function grouped<Content extends { readonly digest: Digest }>(
 
 /**
  * The file to replace, after following links.
- * @throws BaleError 'arguments' if it exists and is no archive (O01)
+ * @throws BaleError 'arguments' if it exists and is not an archive (O01)
  */
 async function replaceable(path: string): Promise<string> {
   const target = await realpath(path).catch((error: unknown) => {

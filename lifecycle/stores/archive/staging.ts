@@ -11,7 +11,7 @@ import type { FilePlace } from './tar-file.ts'
 /** Layers that are about to be sent or archived, in a temporary directory. Docker's formats want them uncompressed. */
 export interface LayerStaging {
   put(layer: LayerSource | Layer, signal?: AbortSignal): Promise<Layer>
-  /** The layer as it was put, if it was. */
+  /** The layer as it was put, or undefined. */
   get(diffId: Digest): Layer | undefined
   /** @throws if it was not put */
   placeOf(diffId: Digest): FilePlace

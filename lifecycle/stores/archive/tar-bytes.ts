@@ -21,7 +21,7 @@ export async function* tarBytes(entries: Iterable<ArchiveEntry>, signal?: AbortS
     for (const block of blocks(writer, entries)) {
       signal?.throwIfAborted()
       yield Buffer.from(block) // the writer reuses its block while a socket may still be sending it
-      await setImmediate() // reading is synchronous, so give other work a turn
+      await setImmediate() // reading is synchronous, so this lets other work run
     }
   } finally {
     writer.release()

@@ -1,6 +1,6 @@
 import type { Credential } from '../credentials.ts'
 
-/** `user:password` in Base64; undefined if it is not that (RFC 7617: the first colon ends the user). */
+/** Decodes `user:password` in Base64; undefined for anything else (RFC 7617: the first colon ends the user). */
 export function decodeBasic(base64: string): Extract<Credential, { kind: 'password' }> | undefined {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return undefined
   // Docker pads stored values with NUL bytes.

@@ -104,7 +104,7 @@ async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
   }
 }
 
-/** Reads at most `most` bytes, whatever size the file had: it may grow. */
+/** Reads at most `most` bytes, since the file may grow. */
 async function readUpTo(file: FileHandle, most: number): Promise<Buffer> {
   const buffer = Buffer.alloc(most)
   let length = 0

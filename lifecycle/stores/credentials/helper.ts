@@ -14,12 +14,12 @@ export interface HelperOptions {
 
 const maxOutput = 64 * 1024
 
-/** The variables by which helpers find their own credentials, their keyring and their network. They get no others. */
+/** The only variables that helpers get: for their own credentials, their keyring and their network. */
 const helperVariables =
   /^(?:HOME|USER|LOGNAME|LANG|LC_ALL|TMPDIR|DISPLAY|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|XDG_\w+|GNUPGHOME|GPG_TTY|PASSWORD_STORE_\w+|DOCKER_CONFIG|AWS_\w+|GOOGLE_\w+|CLOUDSDK_\w+|AZURE_\w+|IDENTITY_\w+|MSI_\w+|SSL_CERT_\w+|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY)$/
 
 /**
- * Asks `docker-credential-<name> get` (docker/docker-credential-helpers, "Development"). Undefined if it has nothing for
+ * Asks `docker-credential-<name> get` (docker/docker-credential-helpers, "Development"). Undefined if it has no credential for
  * this server; any other failure is an error, since anonymous access would only fail later and less clearly. The helper's
  * output is never shown: it may hold the secret.
  */
@@ -27,7 +27,7 @@ export async function runHelper(name: string, server: string, options: HelperOpt
   const failed = checkedHelper(name, options)
   const { code, output } = await run(`docker-credential-${name}`, 'get', server, options, failed)
   if (code !== 0) {
-    // Helpers have no other way to say that they have nothing. Docker compares the same words.
+    // Helpers report a missing credential only in this text. Docker compares the same text.
     if (output.trim() === 'credentials not found in native keychain') return undefined
     throw failed(`failed with exit code ${code}`)
   }
@@ -43,7 +43,7 @@ export async function runHelper(name: string, server: string, options: HelperOpt
   return { kind: 'password', username: Username, password: Secret }
 }
 
-/** Has a helper store or erase a credential: `docker-credential-<name> store`. @throws BaleError 'credentials' if it fails */
+/** Lets a helper store or erase a credential: `docker-credential-<name> store`. @throws BaleError 'credentials' if it fails */
 export async function tellHelper(
   name: string,
   action: 'store' | 'erase',
@@ -55,7 +55,7 @@ export async function tellHelper(
   if (code !== 0 && action === 'store') throw failed(`failed with exit code ${code}`)
 }
 
-/** Makes errors of a helper. @throws BaleError for a name that is none */
+/** Checks a helper's name, and returns a function that makes its errors. @throws BaleError for an invalid name */
 function checkedHelper(name: string, { where }: HelperOptions): Failed {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw new BaleError('credentials', `${JSON.stringify(name.slice(0, 100))} is not the name of a credential helper`, {
@@ -77,9 +77,9 @@ function run(
   failed: Failed,
 ): Promise<{ code: number; output: string }> {
   const { path, environment = {}, helperTimeout = 30_000, signal } = options
-  // An abort that happened before emits no event.
+  // An earlier abort emits no event.
   signal?.throwIfAborted()
-  // A relative directory would find a program in the source tree.
+  // With a relative directory, a program in the source tree would be found.
   const safePath = path.split(':').filter(isAbsolute).join(':')
   const own = Object.entries(environment).filter(([name, value]) => value !== undefined && helperVariables.test(name))
   return new Promise((resolve, reject) => {
@@ -87,7 +87,7 @@ function run(
       cwd: '/',
       env: { ...Object.fromEntries(own), PATH: safePath },
       stdio: ['pipe', 'pipe', 'ignore'],
-      detached: true, // a process group of its own, so that `kill` reaches its children too
+      detached: true, // its own process group, so that `kill` reaches its children, too
     })
     const chunks: Buffer[] = []
     let size = 0

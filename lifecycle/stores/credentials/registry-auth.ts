@@ -6,9 +6,9 @@ import { valueFor } from './scopes.ts'
 const fix = 'write {"registry.example.com":"Basic BASE64"} or {"registry.example.com":"Bearer TOKEN"}'
 
 /**
- * What CNB_REGISTRY_AUTH has for the first of these scopes: a JSON object of registries, or paths within one, and
+ * Finds the value of CNB_REGISTRY_AUTH for the first matching scope: a JSON object of registries, or paths within one, and
  * Authorization headers. `X-Identity TOKEN`
- * is how the Go lifecycle and its platforms write an OAuth2 refresh token. Messages never show the value.
+ * is the form of an OAuth2 refresh token in the Go lifecycle and its platforms. Messages never show the value.
  */
 export function parseRegistryAuth(text: string | undefined, scopes: readonly string[]): Credential | undefined {
   if (text === undefined || text.trim() === '') return undefined

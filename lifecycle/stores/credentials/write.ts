@@ -10,7 +10,7 @@ import { type HelperOptions, tellHelper } from './helper.ts'
 export const authKey = (host: string): string => (host === dockerHub ? 'https://index.docker.io/v1/' : host)
 
 /**
- * Keeps a password for a registry where Docker keeps it: with the helper that config.json names, or in the file itself.
+ * Stores a password for a registry as Docker does: with the helper that config.json names, or in the file itself.
  * @returns where it is kept
  * @throws BaleError 'credentials' for a config.json that cannot be read or written, or a helper that fails
  */
@@ -43,7 +43,7 @@ export async function forgetPassword(host: string, options: HelperOptions): Prom
   return had || helper !== undefined
 }
 
-/** Replaces the file as a whole, for its owner alone; everything else in it stays. */
+/** Replaces the file atomically, readable only for its owner. Other keys stay. */
 async function changeAuths(
   file: string,
   change: (auths: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>,
@@ -53,7 +53,7 @@ async function changeAuths(
       if (isErrno(error, 'ENOENT')) return ''
       throw error
     })
-    // `readDockerConfig` has found it to be an object.
+    // `readDockerConfig` has checked that it is an object.
     const config = (text.trim() === '' ? {} : JSON.parse(text)) as { auths?: Record<string, unknown> }
     const next = { ...config, auths: change(config.auths ?? {}) }
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })

@@ -33,7 +33,7 @@ const answerTime = 60_000
 const maxAnswer = 16 * 1024 * 1024
 const maxWords = 64 * 1024
 
-/** @param socketPath or `tcp://HOST:PORT`, which pack hands to a lifecycle whose daemon has no socket here */
+/** @param socketPath a path, or `tcp://HOST:PORT`, which pack passes if the daemon has no socket here */
 export function daemonApi(socketPath: string): DaemonApi {
   let pool: Promise<Pool> | undefined
   const connect = async (): Promise<Pool> => {
@@ -193,7 +193,7 @@ function failureAt(request: Request, socketPath: string, words: string, fix?: st
   return new BaleError('daemon', words, { where, cause, fix })
 }
 
-/** Docker says `{"message": …}`, Podman adds a `cause`. */
+/** Docker answers `{"message": …}`, Podman adds a `cause`. */
 function wordsOf(bytes: Uint8Array): string {
   const text = Buffer.from(bytes).toString('utf8').trim()
   try {

@@ -21,7 +21,7 @@ const imageKeys: readonly (keyof ContainerConfig)[] = [
 ]
 
 /**
- * Makes an image of a daemon's description, without reading layers. The config says the same as the daemon's own, but its
+ * Makes an image from a daemon's description, without reading layers. The config has the same content as the daemon's own, but its
  * bytes differ; `imageId` is the daemon's.
  * @param tarOf the uncompressed bytes of a layer
  * @throws BaleError 'input' if the description is incomplete
@@ -72,7 +72,7 @@ function configOf(inspect: Description['inspect'], where: string): ImageConfig {
 /** Daemons write absent values as null or as an empty string. */
 const isSet = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
 
-/** The history entries that made a layer, oldest first; undefined if they cannot be told from the others. */
+/** The history entries that made a layer, oldest first; undefined if they cannot be distinguished from the others. */
 function layerEntries(history: Description['history'], layers: number): Description['history'] | undefined {
   const oldestFirst = [...history].reverse()
   const withFiles = oldestFirst.filter(entry => Number(entry['Size']) > 0)

@@ -19,7 +19,7 @@ import type { ImageStore, OnTransfer } from '../store.ts'
 import { transfer } from '../transfer.ts'
 
 export interface DaemonOptions {
-  /** Of the Docker Engine API, or of Podman's. */
+  /** The socket of the Docker Engine API, or of Podman's. */
   readonly socketPath: string
   /** Directory for images and layers in transit. The caller deletes it afterwards. */
   readonly tmpDir: string
@@ -28,19 +28,19 @@ export interface DaemonOptions {
 
 export interface DaemonStore extends ImageStore {
   /**
-   * The same images, read lazily: config and history are made from the daemon's `inspect` and `history`, and layers are fetched
+   * The same images, read lazily: config and history come from the daemon's `inspect` and `history`, and layers are fetched
    * when they are read. Building on such an image, or reusing its layers, costs no `docker save`.
    */
   readonly lazy: ImageStore
 }
 
 /**
- * The images of a Docker or Podman daemon. A name is a reference, or to pull also an image ID.
+ * The images of a Docker or Podman daemon. A name is a reference or, for a pull, also an image ID.
  *
- * The API can read neither a single layer nor the bytes of a config, so an image is pulled whole and once, by `docker save`;
+ * The API can read neither a single layer nor the bytes of a config, so an image is pulled as a whole and only once, by `docker save`;
  * the digest of its config is its image ID. Layers that the daemon has are not sent back: Docker finds layers by the chain of
- * their diffIDs before it reads the archive, so their files may be empty. If the daemon has lost such a layer meanwhile, the
- * load fails with a wrong digest before any name moves, and everything is sent.
+ * their diffIDs before it reads the archive, so their files may be empty. If the daemon has deleted such a layer meanwhile, the
+ * load fails with a wrong digest before any name moves, and all layers are sent.
  */
 export function daemonStore(options: DaemonOptions): DaemonStore {
   const { socketPath, tmpDir, onTransfer } = options
@@ -80,7 +80,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
     present.addLazy(image, () => pullOnce(found, signal))
     return image
   }
-  /** Where a layer's tar is on this machine. Fetches it first if only the daemon has it. */
+  /** Returns the place of a layer's tar on this machine. Fetches it first if only the daemon has it. */
   const placeOf = async (layer: Layer, signal?: AbortSignal): Promise<FilePlace> => {
     const { diffId } = layer
     const here = () => present.placeOf(diffId) ?? (staged.get(diffId) && staged.placeOf(diffId))
@@ -105,7 +105,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
       return found && (await pullOnce(found, signal)).image
     },
 
-    // `docker save` and `inspect` know images only: of an index, the daemon has one platform's.
+    // `docker save` and `inspect` only support images: of an index, the daemon has the image of one platform.
     pullIndex: () => Promise.resolve(undefined),
 
     async checkWrite(names, signal) {
@@ -152,7 +152,7 @@ export function daemonStore(options: DaemonOptions): DaemonStore {
   return { ...store, lazy }
 }
 
-/** Layers that the daemon has, known from its images. Of images that were saved, the bytes are here as well. */
+/** Layers that the daemon has, known from its images. The bytes of saved images are also on this machine. */
 class PresentLayers {
   readonly #layers = new Map<Digest, { layer: Layer; place?: FilePlace; save?: () => Promise<unknown> }>()
   readonly #chains: (readonly Digest[])[] = []
@@ -189,7 +189,7 @@ class PresentLayers {
     return this.#layers.get(diffId)?.place
   }
 
-  /** How many of the image's first layers are the first layers of an image that the daemon has. */
+  /** How many lowest layers the image shares with an image in the daemon. */
   prefixOf(image: Image): number {
     const lengths = this.#chains.map(chain => {
       const different = image.layers.findIndex((layer, i) => layer.diffId !== chain[i])
@@ -221,7 +221,7 @@ async function saveImage(api: DaemonApi, found: InspectedImage, context: SaveCon
   throw new BaleError('daemon', `it saved another image than ${found.id}`, { where: description })
 }
 
-/** The ID of the image that was loaded. Another client may have given its names to another image already. */
+/** The ID of the loaded image. Another client may already have given its names to another image. */
 async function stored(api: DaemonApi, image: Image, tags: readonly string[], signal?: AbortSignal): Promise<Digest> {
   const found = await api.inspect(image.imageId, signal)
   if (found !== undefined) return found.id
@@ -239,7 +239,7 @@ function sameLayers(image: Image | undefined, { diffIds }: InspectedImage): bool
   return image?.layers.length === diffIds.length && image.layers.every((layer, i) => layer.diffId === diffIds[i])
 }
 
-/** Whether the attempt succeeded. Rethrows failures that are not the daemon's. */
+/** Returns whether the attempt succeeded. Rethrows failures other than the daemon's. */
 async function succeeds(attempt: Promise<void>, signal?: AbortSignal): Promise<boolean> {
   try {
     await attempt

@@ -28,8 +28,8 @@ const maxManifest = 16 * 1024 * 1024
 const maxConfig = 16 * 1024 * 1024
 
 /**
- * The image of a name in the form of `dockerName`. The empty name means the only image.
- * @throws BaleError 'arguments' if there are several and none is named
+ * Finds the image of a name in the form of `dockerName`. The empty name means the only image.
+ * @throws BaleError 'arguments' if there are several and the name is empty
  */
 export async function readSavedImage(
   tar: TarFile,
@@ -73,7 +73,7 @@ export async function readSavedImage(
   return { image: savedImage(configBytes, config, layers), plain }
 }
 
-/** An image in an archive, and where its uncompressed layers are. */
+/** An image in an archive, and the places of its uncompressed layers. */
 export interface Saved {
   readonly image: Image
   readonly plain: ReadonlyMap<Digest, FilePlace>
@@ -91,8 +91,8 @@ export function savedImage(configBytes: Uint8Array, config: ImageConfig, layers:
 }
 
 /**
- * The entries of an archive of these images. `placeOf` tells where their uncompressed layers are.
- * @param present how many of an image's first layers the daemon has already. Their files are empty
+ * The entries of an archive of these images. `placeOf` returns the places of their uncompressed layers.
+ * @param present how many of an image's lowest layers the daemon already has. Their files are empty
  */
 export function* savedEntries(
   images: readonly Archived<Image>[],
@@ -143,7 +143,7 @@ function comparable(name: string): string {
   try {
     return dockerName(parseReference(name))
   } catch {
-    return name // a name of another form only equals itself
+    return name // a name in another form equals only itself
   }
 }
 
@@ -162,7 +162,7 @@ async function savedLayer(
   return { kind: 'layer', diffId, digest, size, mediaType, open: opening => tar.open(path, opening) }
 }
 
-/** Newer daemons save layers compressed, as they were pulled. Only the bytes tell. */
+/** Newer daemons save layers as they were pulled, maybe compressed. Only the bytes show it. */
 async function compressionOf(tar: TarFile, path: string): Promise<Compression> {
   for await (const chunk of tar.open(path)) {
     const start = Buffer.from(chunk.subarray(0, 4)).toString('hex')

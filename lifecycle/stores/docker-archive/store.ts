@@ -7,7 +7,7 @@ import { dockerName } from '../docker-name.ts'
 import type { ImageStore } from '../store.ts'
 import { readSavedImage, savedEntries, savedImage } from './format.ts'
 
-/** A tar in the format of `docker save` (skopeo's `docker-archive:`), written like that of `ociArchiveStore`. */
+/** A tar in the format of `docker save` (skopeo's `docker-archive:`), written like the file of `ociArchiveStore`. */
 export function dockerArchiveStore(file: string, options: ArchiveOptions): ImageStore {
   const description = `docker-archive:${file}`
   const layers = layerStaging(options.tmpDir, options.onTransfer)

@@ -18,30 +18,30 @@ export const lockDir = '.lock'
 export interface LayoutDirectory extends LayoutFiles {
   readonly path: string
   /**
-   * Whether the directory is a layout, or is absent or empty and could become one.
+   * Returns whether the directory is a layout. Absent and empty directories can become one.
    * @throws BaleError if the directory holds something else (O01)
    */
   state(): Promise<'layout' | 'absent'>
   /** Makes the directory a layout unless it is one. */
   create(): Promise<void>
-  /** Whether the blob is here with this size. Marks it as new, so that `collectGarbage` keeps it. */
+  /** Returns whether the blob exists with this size. Marks it as new, so that `collectGarbage` keeps it. */
   hasBlob(digest: Digest, size: number): Promise<boolean>
   stage(): Promise<StagedFile>
   putBlob(digest: Digest, bytes: Uint8Array): Promise<void>
   /** Replaces a file other than a blob, atomically. */
   replace(relative: string, content: Uint8Array): Promise<void>
   /**
-   * Removes the staging folder with the stale files in it, unless another process uses it. The directory is a plain layout
-   * then.
+   * Removes the staging folder with its stale files, unless another process uses it. Then the directory is a plain
+   * layout.
    */
   tidy(): Promise<void>
 }
 
-/** How the directory is kept. */
+/** Permissions and checks of the directory. */
 export interface Keeping {
-  /** The permissions of the directory, where it must be made; those that the umask leaves by default. */
+  /** The mode for creating the directory; by default the umask decides. */
   readonly mode?: number
-  /** Called before anything there is read or written. Throws if it is not to be used. */
+  /** Called before any read or write. Throws if the directory must not be used. */
   readonly check?: () => Promise<void>
 }
 
@@ -77,7 +77,7 @@ export function layoutDirectory(path: string, description: string, { mode, check
       await utimes(blob, now, now)
       return true
     } catch (error) {
-      // The blob is there, but this user may not change its time: another user owns the layout.
+      // The blob exists, but this user may not change its time: another user owns the layout.
       if (isErrno(error, 'EPERM', 'EACCES', 'EROFS')) return true
       if (isErrno(error, 'ENOENT')) return false
       throw errnoError(error, blob)

@@ -19,9 +19,9 @@ export interface Collected {
 const grace = 3600_000
 
 /**
- * Deletes blobs that the index does not lead to, and old temporary files. The caller holds the lock, so no image is put
+ * Deletes blobs that are not reachable from the index, and old temporary files. The caller holds the lock, so no image is put
  * meanwhile. Layers may be put, and new ones are kept.
- * @throws BaleError 'input' if an image cannot be read. Its blobs are unknown then, so nothing is deleted
+ * @throws BaleError 'input' if an image cannot be read. Then its blobs are unknown, so nothing is deleted
  */
 export async function collectGarbage(files: LayoutDirectory, index: IndexFile): Promise<Collected> {
   const needed = new Set<Digest>()

@@ -9,7 +9,7 @@ import { oci } from '../../image/media-types.ts'
 
 /**
  * `index.json` of an OCI layout (image-spec image-layout.md): the images and their names. Other tools add entries and keys
- * that are unknown here. These are not errors and must not get lost, so an entry stays the object that was read.
+ * that are unknown here. Those are no errors and must not get lost, so an entry remains the object that was read.
  */
 export interface IndexFile {
   readonly manifests: readonly Entry[]
@@ -50,14 +50,14 @@ export function isDescriptor(entry: Entry): entry is Entry & Descriptor {
   return typeof mediaType === 'string' && isDigest(digest) && Number.isSafeInteger(size) && (size as number) >= 0
 }
 
-/** How `index.json` points to an image or an index. */
+/** The descriptor of an image or an index in `index.json`. */
 export function entryOf(content: Image | ImageIndex): Descriptor {
   if (!isImageIndex(content)) return descriptorOf({ image: content })
   const { document, digest, bytes } = content
   return { mediaType: document.mediaType, digest, size: bytes.length }
 }
 
-/** The index with `name` for this entry and for no other. */
+/** Returns the index with `name` given to this entry only. */
 export function withName(index: IndexFile, name: string, target: Descriptor | Entry): IndexFile {
   const { annotations, ...entry } = target
   const kept = isTable(annotations) ? annotations : {}

@@ -8,9 +8,9 @@ import { type LayoutFiles, readConfig, readManifest } from './read.ts'
 export interface ListedImage {
   readonly name: string
   readonly digest: Digest
-  /** RFC 3339, as the config has it. Absent for an index, and for an image that cannot be read. */
+  /** The config's date, RFC 3339. Absent for an index, and for an unreadable image. */
   readonly created?: string
-  /** Bytes of everything that the name leads to. A blob that several images share counts for each. */
+  /** The total bytes of all blobs that the name refers to. A blob that several images share counts for each. */
   readonly size: number
 }
 
@@ -24,7 +24,7 @@ export async function listImages(files: LayoutFiles, index: IndexFile): Promise<
   return images.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** A damaged image is listed with what is known of it, so that it can be removed and the others are seen. */
+/** Lists a damaged image with its known data, so that it can be removed and does not hide the others. */
 async function measure(files: LayoutFiles, descriptor: Descriptor): Promise<{ size: number; created?: string }> {
   const { mediaType, size } = descriptor
   if (!isIndex(mediaType) && !isManifest(mediaType)) return { size }

@@ -39,7 +39,7 @@ export async function readIndexFile(files: LayoutFiles): Promise<IndexFile | und
   return bytes === undefined ? undefined : parseIndexFile(bytes, `${files.description} index.json`)
 }
 
-/** The image of a name, verified and validated. Layers are not read. Undefined if the name is not in the index. */
+/** Reads the image of a name, verified and validated, but not its layers. Undefined if the name is not in the index. */
 export async function pullFromLayout(
   files: LayoutFiles,
   index: IndexFile,
@@ -116,7 +116,7 @@ const findDescriptors = (files: LayoutFiles, index: IndexFile, name: string): re
 
 /**
  * The entries of a name. For the empty name, the entries without a name, or else the only entry, as skopeo does.
- * @throws BaleError 'arguments' if there are several and none is named
+ * @throws BaleError 'arguments' if there are several and the name is empty
  */
 export function findEntries(index: IndexFile, name: string, where: string): readonly Entry[] {
   const named = index.manifests.filter(entry => nameOf(entry) === name)

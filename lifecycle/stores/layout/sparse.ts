@@ -5,8 +5,8 @@ import { emptyIndex, entryOf, formatIndexFile, layoutHeader, withName } from './
 import { blobPath } from './read.ts'
 
 /**
- * Writes manifest and config of an image, its only one, to an OCI layout, whatever layers are there. Readers of the lifecycle
- * get the others elsewhere (platform.md, "restorer" and "extender").
+ * Writes manifest and config of an image to an OCI layout, as its only image. Adds no layers: readers in the lifecycle
+ * get missing layers elsewhere (platform.md, "restorer" and "extender").
  */
 export async function writeSparseLayout(dir: string, image: Image): Promise<void> {
   const index = withName(emptyIndex, '', entryOf(image))

@@ -24,9 +24,9 @@ export interface LayoutOptions extends Packing, Keeping {
 
 /** An `ImageStore` that can also list, rename and delete its images. */
 export interface LayoutStore extends ImageStore {
-  /** Its named images, by name. */
+  /** The named images, sorted by name. */
   list(): Promise<ListedImage[]>
-  /** Removes a name, and returns whether it was there. Blobs stay until `collectGarbage`. */
+  /** Removes a name, and returns whether it existed. Blobs stay until `collectGarbage`. */
   remove(name: string): Promise<boolean>
   /** @throws BaleError 'arguments' if there is no image `from` */
   tag(from: string, to: string): Promise<void>
@@ -177,7 +177,7 @@ async function writeLayer(
     digests = await compressLayer(layer, write, { compression, signal })
   }
   signal?.throwIfAborted()
-  // Most layers of a rebuild are here already. Committing them again would mostly wait for the disk.
+  // Most layers of a rebuild already exist. Committing them again would mostly wait for the disk.
   if (!(await files.hasBlob(digests.digest, digests.size)))
     await file.commit(join(files.path, blobPath(digests.digest)))
   return digests

@@ -8,7 +8,7 @@ import type { StoreSettings } from '../settings.ts'
 import type { Packing } from '../store.ts'
 import type { ImageTransport } from '../transport.ts'
 
-/** Bale's own store. A plain name is a reference to it; images have their full reference as names there. */
+/** Bale's own store. A plain name refers to it. There, images have their full reference as name. */
 export const local: ImageTransport = {
   name: 'store',
   prefix: '',
@@ -28,7 +28,7 @@ export const local: ImageTransport = {
   identify: ({ docker, name }, { digest }) => formatReference(atDigest(docker ?? parseReference(name), digest)),
 }
 
-/** Its layers hold source code and its images are run: nobody else can enter it, or has written what is there (X44). */
+/** Its layers contain source code and its images are run, so no other user may read or write the directory (X44). */
 export function openLocalStore({ dataDir }: StoreSettings, packing: Packing): LayoutStore {
   const dir = join(dataDir, 'images')
   const check = async (): Promise<void> => {

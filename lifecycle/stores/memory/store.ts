@@ -9,7 +9,7 @@ import { compressLayer } from '../../layers/compression/compress.ts'
 import { verified } from '../../layers/compression/verify.ts'
 import type { ImageStore } from '../store.ts'
 
-/** A store that lasts as long as the program: for tests, and for images that are passed on at once. */
+/** A store in the program's memory: for tests, and for images that are passed on at once. */
 export function memoryStore(options: { readonly compression?: Compression } = {}): ImageStore {
   const { compression = 'gzip' } = options
   const blobs = new Map<Digest, Uint8Array>()
@@ -101,7 +101,7 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
   }
 }
 
-/** Runs at once, and fails as a promise does. */
+/** Runs at once, and reports a failure as a rejected promise. */
 function attempt<T>(work: () => T): Promise<T> {
   return new Promise(resolve => resolve(work()))
 }

@@ -2,7 +2,7 @@ import type { ImageStore } from '../store.ts'
 import type { ImageTransport } from '../transport.ts'
 import { memoryStore } from './store.ts'
 
-/** `memory:NAME`, for programs and tests that list it in their settings: nothing is read or written elsewhere. */
+/** `memory:NAME`, for programs and tests that list it in their settings: it uses no files. */
 export function memoryTransport(store: ImageStore = memoryStore()): ImageTransport {
   const memory: ImageTransport = {
     name: 'memory',

@@ -8,7 +8,7 @@ import type { Archived } from '../archive/file.ts'
 import type { ArchiveEntry } from '../archive/tar-bytes.ts'
 import type { TarFile } from '../archive/tar-file.ts'
 
-/** The entries of an OCI layout with these images and indexes; `pathOf` is where on the host a layer's blob is. */
+/** The entries of an OCI layout with these images and indexes; `pathOf` returns the path of a layer's blob on the host. */
 export function* ociEntries(
   contents: readonly Archived<Image | ImageIndex>[],
   pathOf: (digest: Digest) => string,
@@ -35,7 +35,7 @@ export function* ociEntries(
   for (const [, entry] of [...blobs].sort(([a], [b]) => (a < b ? -1 : 1))) yield entry
 }
 
-/** The files of a layout that is in a tar. */
+/** The files of a layout in a tar. */
 export function layoutInTar(tar: TarFile, description: string): LayoutFiles {
   return {
     description,

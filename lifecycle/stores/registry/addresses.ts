@@ -3,15 +3,15 @@ import { BlockList, type LookupFunction, isIP } from 'node:net'
 import { BaleError } from '../../errors.ts'
 
 /**
- * How near an address is, from outside to inside. A registry may name addresses as near as its own or farther: one on the
- * internet must not make a build server fetch from its own network. Nobody may name a `special` address: link-local, where
+ * How near an address is, from outside to inside. A registry may refer to addresses as near as its own or farther: one on the
+ * internet must not make a build server fetch from its own network. No registry may refer to a `special` address: link-local, where
  * clouds keep their metadata services, unspecified, multicast, reserved.
  */
 export type Reach = 'public' | 'private' | 'loopback' | 'special'
 
 const order: readonly Reach[] = ['public', 'private', 'loopback', 'special']
 
-/** Whether a registry at `home` may name an address at `target`. */
+/** Returns whether a registry at `home` may refer to an address at `target`. */
 export function mayReach(target: Reach, home: Reach): boolean {
   return target !== 'special' && order.indexOf(target) <= order.indexOf(home)
 }
@@ -70,7 +70,7 @@ function embeddedIPv4(address: string): string | undefined {
 
 /** The eight numbers of an IPv6 address. */
 function groupsOf(address: string): number[] {
-  // The URL parser normalises every form of an address. A zone (`%eth0`) is removed, since it is no part of the address.
+  // The URL parser normalises every form of an address. A zone (`%eth0`) is removed, since it is not part of the address.
   const text = new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1)
   const [head = '', tail] = text.split('::')
   const numbers = (part: string) => (part === '' ? [] : part.split(':').map(g => parseInt(g, 16)))
@@ -86,15 +86,15 @@ export function literalAddress(url: URL): string | undefined {
   return isIP(host) === 0 ? undefined : host
 }
 
-/** `localhost` and the loopback addresses: where a registry may do without TLS (as Docker has it). */
+/** `localhost` and the loopback addresses: there a registry needs no TLS, as in Docker. */
 export function isLoopbackHost(url: URL): boolean {
   const address = literalAddress(url)
   return address === undefined ? /^(?:.+\.)?localhost$/i.test(url.hostname) : reachOf(address) === 'loopback'
 }
 
 /**
- * Whether a registry may do without TLS although nobody has called it insecure: where Docker and go-containerregistry use http,
- * too. Such a host is on this machine, at a literal private address, or has a name of a local network (`.local`: RFC 6762, and
+ * Returns whether a registry needs no TLS even if no setting declares it insecure, as in Docker and go-containerregistry.
+ * Such a host is on this machine, at a literal private address, or has a name of a local network (`.local`: RFC 6762, and
  * services in Kubernetes). TLS is tried before http.
  */
 export function mayLackTls(url: URL): boolean {
@@ -104,7 +104,7 @@ export function mayLackTls(url: URL): boolean {
 }
 
 /**
- * A lookup for connections that passes the found addresses to `inspect` before one is dialled: a name that was harmless a
+ * A lookup for connections that passes the found addresses to `inspect` before connecting: a name that was harmless a
  * moment ago may now point into the local network (DNS rebinding, R12).
  * @param inspect may throw
  */
@@ -127,7 +127,7 @@ export function watchedLookup(inspect: (host: string, addresses: readonly string
   }
 }
 
-/** @throws BaleError if a registry at `home` may not name one of these addresses */
+/** @throws BaleError if a registry at `home` may not refer to one of these addresses */
 export function checkReach(host: string, addresses: readonly string[], home: Reach, purpose: string): void {
   const refused = addresses.find(address => !mayReach(reachOf(address), home))
   if (refused === undefined) return

@@ -5,7 +5,7 @@ import type { Asker } from './failures.ts'
 import { type TokenOptions, basicHeader, fetchToken } from './token.ts'
 import type { Reply } from './http.ts'
 
-/** What a request needs access to. Tokens are cached by it. */
+/** The access that a request needs, and the key for caching tokens. */
 export interface Access {
   readonly repository: string
   readonly action: 'pull' | 'push' | 'delete'
@@ -22,22 +22,22 @@ export interface AuthorizerOptions extends TokenOptions {
 
 interface Token {
   readonly header: string
-  /** On the clock of performance.now(). */
+  /** Time of expiry on the clock of performance.now(). */
   readonly expires: number
-  /** The challenge that it answers, for getting the next token. */
+  /** The challenge that the token answers, for getting the next token. */
   readonly challenge: Challenge
   readonly reply: Pick<Reply, 'method' | 'url'>
 }
 
 /**
- * Provides the Authorization header for each request to the registry: none until the registry asks, then Basic or a token, as
- * it asked (distribution "Token Authentication"). Credentials go to the registry itself and to the token server that it names,
- * if that may be trusted (token.ts), and nowhere else.
+ * Provides the Authorization header for each request to the registry: none until the registry asks, then Basic or a token, as the
+ * registry asks (distribution "Token Authentication"). Credentials go only to the registry itself and to the token server that it names,
+ * if that may be trusted (token.ts).
  */
 export class Authorizer {
   readonly #options: AuthorizerOptions
   readonly #tokens = new Map<string, Promise<Token>>()
-  /** By repository, since credentials may be: Basic, or a token that the user gave. */
+  /** The header for each repository, since credentials may differ: Basic, or the user's token. */
   readonly #headers = new Map<string, string>()
   /** Repositories that there are credentials for. */
   readonly #known = new Set<string>()
@@ -46,7 +46,7 @@ export class Authorizer {
     this.#options = options
   }
 
-  /** Who makes such a request, as far as the registry has asked for credentials yet. */
+  /** Describes the sender of such a request, as far as the registry has asked for credentials. */
   asker({ repository }: Access): Asker {
     const { registry, unusedLogin } = this.#options
     return { registry, known: this.#known.has(repository), unusedLogin }
@@ -63,7 +63,7 @@ export class Authorizer {
   /**
    * The header to try after a 401.
    * @param sent the header that the registry refused
-   * @returns undefined when there is nothing else to try: the 401 is final
+   * @returns undefined if there is no other header to try: the 401 is final
    */
   async answer(
     reply: Reply,
@@ -123,16 +123,16 @@ export class Authorizer {
     const scopes = scopesOf(challenge, access)
     const request = { challenge, reply, scopes, credential, asker: this.asker(access) }
     const { token, seconds } = await fetchToken(request, this.#options, signal)
-    // Part of its life passes on the way.
+    // Leaves time for the way, during which the token gets older.
     const life = Math.min(seconds, 86_400) - Math.min(10, seconds / 5)
     return { header: `Bearer ${token}`, expires: asked + life * 1000, challenge, reply }
   }
 }
 
-/** What a token is asked for (distribution's "Token Scope Documentation"). */
+/** The actions to request for a token (distribution's "Token Scope Documentation"). */
 const actions = { pull: 'pull', push: 'pull,push', delete: 'pull,delete' } as const
 
-/** The scopes to request. A challenge's own scope wins, since registries name repositories in their own way. */
+/** The scopes to request. A challenge's own scope takes precedence, since registries name repositories in their own way. */
 function scopesOf(challenge: Challenge, { repository, action, mountFrom }: Access): string[] {
   const named = (challenge.parameters.get('scope') ?? '').split(' ').filter(scope => scope !== '')
   const own = named.length > 0 ? named : [`repository:${repository}:${actions[action]}`]

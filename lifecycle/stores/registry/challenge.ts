@@ -11,7 +11,7 @@ const blanks = /[ \t]*/y
 const token68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y
 
 /**
- * The Basic and Bearer challenges of WWW-Authenticate headers, in order. Of a malformed header, those before the fault.
+ * The Basic and Bearer challenges of WWW-Authenticate headers, in order. For a malformed header, the challenges before the fault.
  */
 export function parseChallenges(headers: readonly string[]): Challenge[] {
   return headers

@@ -5,9 +5,9 @@ import type { StoreSettings } from '../settings.ts'
 import { openRegistry, proxySettings } from './store.ts'
 
 /**
- * Asks a registry whether it takes a credential (distribution spec, "Determining Support").
+ * Asks a registry whether it accepts a credential (distribution spec, "Determining Support").
  * @param host as references name it: `index.docker.io`, `localhost:5000`
- * @throws BaleError 'registry' if it does not, or cannot be reached
+ * @throws BaleError 'registry' if the registry refuses it or cannot be reached
  */
 export async function checkLogin(
   host: string,

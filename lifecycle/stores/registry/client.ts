@@ -13,19 +13,19 @@ export interface RegistryOptions {
   /** Host and optional port: `index.docker.io`, `localhost:5000`. */
   readonly registry: string
   readonly credentials: Credentials
-  /** See `unusedLogin`: for the advice to those who have no credentials. */
+  /** See `unusedLogin`: for the advice in errors without credentials. */
   readonly unusedLogin?: string | undefined
-  /** Certificates are not checked, and http is allowed. `mayLackTls` tells which hosts may use http without this. */
+  /** Certificates are not checked, and http is allowed. `mayLackTls` allows some hosts http without this. */
   readonly insecure?: boolean
   /** Certificates are not checked. */
   readonly unverified?: boolean
-  /** What we show of ourselves, in PEM (mutual TLS). */
+  /** The client certificate and key, in PEM (mutual TLS). */
   readonly client?: { readonly cert: string; readonly key: string }
   /** The platform's name, for the registry's logs. */
   readonly userAgent?: string
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca?: readonly string[]
-  /** See `proxySettings` for what the environment says. */
+  /** See `proxySettings`, which reads them from the environment. */
   readonly proxy?: ProxySettings
   readonly limits?: Partial<RegistryLimits>
 }
@@ -87,9 +87,9 @@ export class Registry implements AsyncDisposable {
   }
 
   /**
-   * The registry's answer, if its status is one of `accept`. Authorizes requests when the registry asks for it, follows
-   * redirects of GET and HEAD, and repeats what failed temporarily (unless the body is an iterable).
-   * @throws BaleError 'registry' with method, URL, status and the registry's own words
+   * Returns the registry's answer, if its status is one of `accept`. Authorizes requests when the registry asks for it, follows
+   * redirects of GET and HEAD, and repeats requests after a temporary failure (unless the body is an iterable).
+   * @throws BaleError 'registry' with method, URL, status and the registry's own message
    */
   async call(call: Call): Promise<Reply> {
     const once = async () => {
@@ -100,7 +100,7 @@ export class Registry implements AsyncDisposable {
         ? new Transient(failure, { status: reply.status })
         : failure
     }
-    // A caller that sends a stream, or continues a session, repeats the work itself.
+    // A caller that sends a stream or continues a session repeats its work itself.
     return isStream(call.body) || call.again || call.once ? once() : retrying(once, this.limits, call.signal)
   }
 
@@ -111,10 +111,10 @@ export class Registry implements AsyncDisposable {
     if (url.protocol === reply.url.protocol) return url
     const origin = await this.#reach()
     if (url.protocol === 'http:' && url.hostname === origin.hostname) {
-      // Behind a proxy that terminates TLS, a registry believes that it is reached over http.
+      // Behind a proxy that terminates TLS, a registry assumes that clients use http.
       return new URL(`${origin.origin}${url.pathname}${url.search}`)
     }
-    // A registry may be configured with an https URL of its own, although only http is served there.
+    // A registry may be configured with an https URL although it only serves http.
     if (url.host === origin.host) return new URL(`${origin.origin}${url.pathname}${url.search}`)
     if (url.protocol === 'https:') return url
     throw failureAt(reply, `the registry sends us from ${reply.url.protocol}// to ${url.protocol}//: not followed`)

@@ -74,7 +74,7 @@ class Download {
     this.#path = `/v2/${blob.repository}/blobs/${blob.digest}`
   }
 
-  /** Missing bytes, as many as this connection brings. @throws Transient where the connection ends early */
+  /** Yields missing bytes until the connection ends. @throws Transient if it ends early */
   async *part(): AsyncGenerator<Uint8Array> {
     const { size } = this.#blob
     const reply = await this.#request()
@@ -138,7 +138,7 @@ function checkLength(reply: Reply, size: number): void {
   }
 }
 
-/** Digests cover the bytes as stored, so an encoding on the way is an error (R06). */
+/** Digests cover the stored bytes, so a content encoding is an error (R06). */
 function checkEncoding(reply: Reply): void {
   const encoding = reply.header('content-encoding').join(', ')
   if (encoding === '' || encoding === 'identity') return
@@ -153,7 +153,7 @@ export interface Document {
   readonly reply: Reply
 }
 
-/** A manifest or an index; undefined if there is none of that name. The caller verifies its digest. */
+/** Reads a manifest or an index; undefined if the name does not exist. The caller verifies the digest. */
 export async function downloadManifest(
   registry: Registry,
   repository: string,

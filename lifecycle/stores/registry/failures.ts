@@ -10,26 +10,26 @@ export interface Request {
   readonly url: URL
 }
 
-/** A failure at this request, in the words that a user reads: `GET https://host/v2/…: the connection was reset`. */
+/** The failure of this request, as shown to the user: `GET https://host/v2/…: the connection was reset`. */
 export function failureAt(request: Request, message: string, fix?: string, cause?: unknown): BaleError {
   return new BaleError('registry', message, { where: `${request.method} ${redacted(request.url)}`, fix, cause })
 }
 
-/** Statuses that do not depend on the request, so another attempt may succeed (RFC 9110; 52x are Cloudflare's). */
+/** Statuses of temporary failures, after which another attempt may succeed (RFC 9110; 52x are Cloudflare's). */
 const passing = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524]
 
-/** Who makes the request, for the advice in an error. */
+/** The sender of a request, for the advice in an error. */
 export interface Asker {
-  /** As a user names it: `index.docker.io`, `localhost:5000`. */
+  /** The user's name for it: `index.docker.io`, `localhost:5000`. */
   readonly registry: string
-  /** Whether there are credentials for it. */
+  /** Whether there are credentials for the registry. */
   readonly known: boolean
-  /** The command that would use credentials which the job has in variables. */
+  /** The command that would log in with credentials from the job's variables. */
   readonly unusedLogin?: string | undefined
 }
 
 /**
- * The error for an unexpected status; a Transient where another attempt may succeed.
+ * The error for an unexpected status; a Transient if another attempt may succeed.
  * @param body the start of the answer's body
  */
 export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets: Secrets): BaleError | Transient {
@@ -119,7 +119,7 @@ const networkWords: Record<string, readonly [words: string, again: boolean, fix?
   UND_ERR_HEADERS_OVERFLOW: ['the headers of the answer are too long', false],
 }
 
-/** The error for a request that got no answer. */
+/** The error for a request without an answer. */
 export function networkFailure(request: Request, error: unknown): BaleError | Transient {
   if (error instanceof BaleError || error instanceof Transient) return error
   const code = codeOf(error)
@@ -148,7 +148,7 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
-/** OpenSSL's reasons to distrust a certificate (X509_V_ERR_*), as Node names them, and Node's own for a wrong name. */
+/** OpenSSL's reasons to distrust a certificate (X509_V_ERR_*), as Node names them, and Node's own code for a wrong name. */
 export function isCertificateError(error: unknown): boolean {
   return /^(CERT_|CRL_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|ERR_TLS_CERT_)/.test(
     codeOf(error),

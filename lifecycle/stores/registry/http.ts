@@ -12,12 +12,12 @@ export interface HttpOptions {
   /** Certificates in PEM that are trusted besides Node's. */
   readonly ca: readonly string[]
   readonly proxy: ProxySettings
-  /** Shown to the registry alone. */
+  /** Shown only to the registry. */
   readonly client?: { readonly cert: string; readonly key: string } | undefined
   readonly limits: RegistryLimits
 }
 
-/** Why a URL is requested: it is the registry itself, or a place that the registry named for contents, uploads or tokens. */
+/** The purpose of a request: to the registry itself, or to a place that the registry named for contents, uploads or tokens. */
 export type Purpose = 'registry' | 'contents' | 'uploads' | 'tokens'
 
 export interface Exchange {
@@ -43,12 +43,12 @@ export interface Reply {
 }
 
 /**
- * Bytes. A body is sent in pieces: small ones at first, so that a slow connection can be told from a dead one, and larger ones
- * on a fast connection, since each piece costs a turn of the event loop.
+ * Bytes. A body is sent in pieces: small ones at first, to distinguish a slow connection from a dead one, and larger ones
+ * on a fast connection, since each piece takes a turn of the event loop.
  */
 const [smallPiece, largePiece] = [64 * 1024, 1024 * 1024]
 /**
- * A socket buffers less than 64 KiB (undici's `highWaterMark`) and still asks for more. A piece of twice that size has been
+ * A socket buffers less than 64 KiB (undici's `highWaterMark`) and still asks for more. So a piece of twice that size has been
  * passed on when the next one is requested.
  */
 const heldPiece = 128 * 1024
@@ -56,7 +56,7 @@ const heldPiece = 128 * 1024
 const fast = 1000
 
 /**
- * Makes single HTTP requests, without retries, redirects or authorization. A place that the registry names is connected to
+ * Makes single HTTP requests, without retries, redirects or authorization. It connects to a place that the registry names
  * only if its address is no nearer than the registry's own (addresses.ts).
  */
 export class HttpClient {
@@ -105,7 +105,7 @@ export class HttpClient {
   }
 
   /**
-   * The body in pieces. A piece that is not taken in time ends the request. The producer may overwrite a chunk once the next
+   * The body in pieces. A piece that is not sent in time ends the request. The producer may overwrite a chunk once the next
    * one is requested, so small pieces are copied.
    */
   #paced({ body, method, url }: Exchange, stop: AbortController): Exchange['body'] {
@@ -135,7 +135,7 @@ export class HttpClient {
 
   #agentFor({ purpose, url }: Exchange): Promise<Dispatcher> {
     const { proxy } = this.#options
-    // Proxies are not for registries on this machine, and each of curl's variables is for one scheme.
+    // Registries on this machine need no proxy, and each of curl's variables is for one scheme.
     const near = purpose === 'registry' && isLoopbackHost(url)
     const proxied = !near && (url.protocol === 'https:' ? proxy.https : proxy.http) !== ''
     const key = `${purpose} ${proxied}`
@@ -190,7 +190,7 @@ function replyOf(
   { statusCode, headers, body }: Dispatcher.ResponseData,
   limits: RegistryLimits,
 ): Reply {
-  // An error of a body that nobody reads must not end the process.
+  // An error of an unread body must not end the process.
   body.on('error', () => {})
   return {
     method: request.method,
@@ -209,7 +209,7 @@ function replyOf(
   }
 }
 
-/** The bytes, as long as they arrive fast enough: a slow server would block the build for ever (R05). */
+/** The bytes, as long as they arrive fast enough: a slow server would block the build forever (R05). */
 async function* steady(
   body: AsyncIterable<Uint8Array>,
   limits: RegistryLimits,
@@ -227,7 +227,7 @@ async function* steady(
       ;[waited, came] = [0, 0]
     }
     yield chunk
-    since = performance.now() // the reader's own time does not count
+    since = performance.now() // the reader's time does not count
   }
 }
 

@@ -1,16 +1,16 @@
 /** RegistryLimits for a registry. Times in milliseconds, sizes in bytes. */
 export interface RegistryLimits {
-  /** Until a connection is established, including TLS. */
+  /** Time limit for a connection, including TLS. */
   readonly connect: number
-  /** Until an answer begins once the request is sent. */
+  /** Time limit from the end of the request to the start of the answer. */
   readonly answer: number
-  /** The same for requests at whose end the registry moves a whole blob in its storage. */
+  /** The same for requests after which the registry moves a whole blob in its storage. */
   readonly commit: number
-  /** Without any byte, in either direction. */
+  /** Time limit without any byte, in either direction. */
   readonly idle: number
   /** Lowest acceptable rate in bytes a second (R05). */
   readonly slowest: number
-  /** How often a request is attempted. */
+  /** The maximum number of attempts. */
   readonly attempts: number
   /** The first pause between attempts. Each further pause is twice as long. */
   readonly firstPause: number
@@ -22,7 +22,7 @@ export interface RegistryLimits {
   readonly manifest: number
   readonly config: number
   readonly token: number
-  /** Of an error's body. The rest is not read. */
+  /** How much of an error's body is read. */
   readonly error: number
 }
 

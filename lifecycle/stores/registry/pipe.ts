@@ -1,5 +1,5 @@
 /**
- * Passes chunks from a writer that pushes to a reader that pulls, one at a time: `write` resolves when the reader requests the
+ * Passes chunks from a pushing writer to a pulling reader, one at a time: `write` resolves when the reader requests the
  * next chunk. When one side fails, so does the other.
  */
 export class Pipe implements AsyncIterable<Uint8Array> {
@@ -19,7 +19,7 @@ export class Pipe implements AsyncIterable<Uint8Array> {
   /** Ends both sides with this error unless they have ended. */
   fail(error: unknown): void {
     for (const side of [this.#offer, this.#taken]) {
-      side.promise.catch(() => {}) // either side may have nobody waiting
+      side.promise.catch(() => {}) // nothing may be waiting on either side
       side.reject(error)
     }
   }

@@ -8,13 +8,13 @@ export interface ProxySettings {
   readonly no?: string
 }
 
-/** The variables that curl and Go read. Lower case wins, as it does for curl. */
+/** Reads the same variables as curl and Go. Lower case takes precedence, as in curl. */
 export function proxySettings(environment: Readonly<Record<string, string | undefined>>): ProxySettings {
   const value = (name: string) => environment[name] || environment[name.toUpperCase()] || undefined
   return { http: value('http_proxy'), https: value('https_proxy'), no: value('no_proxy') }
 }
 
-/** The URL of a proxy; empty for none. @throws BaleError that does not show it, since it may hold a password */
+/** The URL of a proxy; empty for none. @throws BaleError, which does not show the URL, since it may contain a password */
 export function proxyUrl(text = ''): string {
   if (text === '') return ''
   // curl permits values without a scheme.

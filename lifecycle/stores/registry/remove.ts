@@ -2,9 +2,9 @@ import type { Digest } from '../../image/digest.ts'
 import type { Registry } from './client.ts'
 
 /**
- * Deletes a manifest (distribution-spec, "Deleting Manifests"): one that is not there counts as deleted. Its blobs stay for the
+ * Deletes a manifest (distribution-spec, "Deleting Manifests"). A missing one counts as deleted. Its blobs stay for the
  * registry's own garbage collection.
- * @throws BaleError 'registry' where it is refused; registries may answer 405 to all of it
+ * @throws BaleError 'registry' if the registry refuses; some answer 405 to every deletion
  */
 export async function removeManifest(
   registry: Registry,

@@ -18,7 +18,7 @@ export class Transient extends Error {
   }
 }
 
-/** After this many bytes without a fault, earlier faults no longer count, so that a large layer survives several. */
+/** After this many bytes without a fault, earlier faults no longer count, so the transfer of a large layer survives several. */
 export const forgiving = 1024 * 1024
 
 /**

@@ -14,7 +14,7 @@ export interface Session {
 /** Milliseconds for cancelling an abandoned session. The registry expires it anyway. */
 const patience = 2_000
 
-/** Statuses of a session that the registry lost, or that has other bytes than were sent. A new session may succeed. */
+/** Statuses of a session that the registry lost, or that has different bytes. A new session may succeed. */
 export const lostSession = [400, 404, 416]
 
 /** The uploads to one repository. */
@@ -28,7 +28,7 @@ export class Sessions {
   }
 
   /**
-   * Does the work in a session, and repeats it after a Transient: in the same session from the offset that the registry
+   * Runs `work` in a session, and repeats it after a Transient: in the same session from the offset that the registry
    * reports, or else in a new session from the start. The work ends with the digest of the whole blob, so wrong bytes in a
    * session never become a blob.
    */
@@ -90,7 +90,7 @@ export class Sessions {
       if (end > 0) return { location: there, offset: end + 1 }
     } catch (error) {
       signal?.throwIfAborted()
-      if (!(error instanceof BaleError)) throw error // a Transient: asked again by the next attempt
+      if (!(error instanceof BaleError)) throw error // a Transient: the next attempt asks again
     }
     await this.cancel(location)
     return undefined

@@ -23,7 +23,7 @@ export interface RegistryStoreOptions extends Packing {
   readonly registry: Registry
   readonly onPush?: OnTransfer
   readonly onPull?: OnTransfer
-  /** Told of each tag that the registry protects, and that stays what it is. Without it, such a tag is an error. */
+  /** Called for each tag that the registry protects from changes. Without it, such a tag is an error. */
   readonly onKeptTag?: ((name: string, failure: BaleError) => void) | undefined
 }
 
@@ -42,7 +42,7 @@ export function registryStore(repository: Reference, options: RegistryStoreOptio
 
 const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
 
-/** What registries say of a tag that their rules protect; the specification has no code for it. */
+/** Registries' messages about a tag that their rules protect. The specification has no code for it. */
 const ofImmutableTag = /immutab|does not allow updating/i
 
 const isOfImmutableTag = (error: unknown): error is BaleError =>
@@ -51,7 +51,7 @@ const isOfImmutableTag = (error: unknown): error is BaleError =>
 /** How many requests run at once where each layer needs one. */
 const concurrency = 6
 
-/** A manifest or an index as it is sent. */
+/** The bytes of a manifest or an index to send. */
 interface ManifestBytes {
   readonly digest: Digest
   readonly bytes: Uint8Array
@@ -109,7 +109,7 @@ class RegistryStore implements ImageStore {
     signal?.throwIfAborted()
     const layer = storedOrSource(given)
     if (layer.kind === 'source') return this.#putSource(layer, signal)
-    // A mount also tells whether the blob is here, so each layer takes one request.
+    // A mount also shows whether the repository has the blob, so each layer needs only one request.
     if (
       this.#present.has(layer.digest) ||
       (await this.#mount(layer, signal)) ||
@@ -143,7 +143,7 @@ class RegistryStore implements ImageStore {
     return { digest, manifestSize: bytes.length, names: given }
   }
 
-  /** @throws BaleError 'arguments' for a digest that is another one */
+  /** @throws BaleError 'arguments' for a name with a different digest */
   #targets(names: readonly string[], digest: Digest): readonly Name[] {
     const targets = names.map(name => parseName(name, this.#repository))
     const wrong = targets.find(t => t.kind === 'digest' && t.digest !== digest)
@@ -159,7 +159,7 @@ class RegistryStore implements ImageStore {
     return this.#layer(made)
   }
 
-  /** Whether the layer could be mounted from another repository. On any failure the layer is uploaded instead. */
+  /** Tries to mount the layer from another repository, and returns whether it succeeded. If not, the layer is uploaded. */
   async #mount({ digest, repository: from }: Layer, signal?: AbortSignal): Promise<boolean> {
     const { registry, repository } = this.#repository
     if (from === undefined || from.registry !== registry || from.repository === repository) return false
@@ -183,7 +183,7 @@ class RegistryStore implements ImageStore {
     return true
   }
 
-  /** Checks that all layers are there, since some registries accept a manifest whose layers are missing (R28). */
+  /** Checks that the repository has all layers, since some registries accept a manifest whose layers are missing (R28). */
   async #checkLayers(image: Image, signal?: AbortSignal): Promise<void> {
     const digests = [...new Set(image.manifest.layers.map(l => l.digest))]
     const check = async (digest: Digest) => {
@@ -205,8 +205,8 @@ class RegistryStore implements ImageStore {
   }
 
   /**
-   * Under each of these names; without any, a manifest can be had by its digest.
-   * @returns the names that it has
+   * Puts a manifest under each of these names; without a name, under its digest.
+   * @returns the names that the manifest has
    */
   async #putManifests(manifest: ManifestBytes, targets: readonly Name[], signal?: AbortSignal): Promise<string[]> {
     if (targets.length === 0) await this.#putManifest(manifest, { kind: 'digest', digest: manifest.digest }, signal)
@@ -225,9 +225,9 @@ class RegistryStore implements ImageStore {
   }
 
   /**
-   * A tag that cannot be changed need not be if it names this manifest already: builds are reproducible (R43).
+   * Handles a protected tag. It needs no change if it already refers to this manifest: builds are reproducible (R43).
    * @returns the name that the manifest has in its place
-   * @throws BaleError `failure` if it names another one, and nobody wants to keep that
+   * @throws BaleError `failure` if it refers to another one, and `onKeptTag` is not set
    */
   async #keepTag(manifest: ManifestBytes, tag: Name, failure: BaleError, signal?: AbortSignal): Promise<Name> {
     const there = await this.#document(tag, anyManifest, signal)
@@ -260,7 +260,7 @@ class RegistryStore implements ImageStore {
     }
   }
 
-  /** What a name stands for, parsed; undefined if there is nothing. */
+  /** Reads and parses the document of a name; undefined if it does not exist. */
   async #named(name: string, signal?: AbortSignal) {
     signal?.throwIfAborted()
     const parsed = parseName(name, this.#repository)
@@ -272,7 +272,7 @@ class RegistryStore implements ImageStore {
     return { bytes: found.bytes, document, where }
   }
 
-  /** A manifest, verified by its digest. */
+  /** Reads a manifest, and verifies its digest. */
   async #document(name: Name, types: readonly string[], signal?: AbortSignal): Promise<Document | undefined> {
     const found = await downloadManifest(this.#registry, this.#repository.repository, referenceOf(name), types, signal)
     if (found === undefined) return undefined
@@ -285,7 +285,7 @@ class RegistryStore implements ImageStore {
     return found
   }
 
-  /** The image that an index names. */
+  /** Reads an image of an index. */
   async #child({ digest, size }: Descriptor, where: string, signal?: AbortSignal): Promise<Image> {
     const name: Name = { kind: 'digest', digest }
     const found = await this.#document(name, [oci.manifest, docker.manifest], signal)
@@ -312,7 +312,7 @@ class RegistryStore implements ImageStore {
     return assembleImage(manifestBytes, manifest, configBytes, config, layers)
   }
 
-  /** The layer as this repository has it. */
+  /** A layer in this repository. */
   #layer({ diffId, digest, size, mediaType }: LayerDigests): Layer {
     const blob = { repository: this.#repository.repository, digest, size }
     return {
@@ -334,7 +334,7 @@ class RegistryStore implements ImageStore {
   }
 }
 
-/** Readers of the header and readers of the document must see the same kind of document (R31). */
+/** The header and the document must name the same media type, since readers may use either (R31). */
 function checkContentType({ contentType, reply }: Document, mediaType: string): void {
   if ((isIndex(contentType) || isManifest(contentType)) && contentType !== mediaType) {
     throw failureAt(reply, `the answer is called ${contentType}, but it is ${mediaType}`)

@@ -22,7 +22,7 @@ export interface TokenRequest {
   readonly asker: Asker
 }
 
-/** A token and its life in seconds, as the token server says (distribution "Token Authentication", "OAuth2"). */
+/** Gets a token and its lifetime in seconds from the token server (distribution "Token Authentication", "OAuth2"). */
 export async function fetchToken(
   request: TokenRequest,
   options: TokenOptions,
@@ -77,9 +77,9 @@ export function basicHeader({ username, password }: { username: string; password
 
 /**
  * The token server that a registry names. A registry over https may name any https server: it proved its identity, and could
- * have asked for the password itself. A registry over http has proved nothing: no other host is asked, and another port of
- * the host, which may belong to another user of that machine, is asked without credentials only (R10, R11). Addresses are
- * checked when they are dialled (http.ts).
+ * have asked for the password itself. A registry over http has proved nothing: Bale asks no other host, and another port of
+ * the host, which may belong to another user of that machine, only without credentials (R10, R11). Addresses are
+ * checked when connecting (http.ts).
  */
 function tokenServer({ challenge, reply, asker, credential }: TokenRequest): URL {
   const realm = challenge.parameters.get('realm') ?? ''
@@ -103,7 +103,7 @@ function tokenServer({ challenge, reply, asker, credential }: TokenRequest): URL
   return url
 }
 
-/** @throws Transient where the answer was cut off, BaleError where it holds no token */
+/** @throws Transient for a truncated answer, BaleError for an answer without a token */
 function parseToken(bytes: Buffer, reply: Reply, secrets: Secrets): { token: string; seconds: number } {
   let answer: Record<string, unknown> | null
   try {

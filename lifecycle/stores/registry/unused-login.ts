@@ -1,6 +1,6 @@
 import { dockerHub } from '../../image/reference.ts'
 
-/** Variables by which CI systems and their users give a job the credentials of a registry; programs do not read them by themselves. */
+/** Variables of CI jobs with credentials of a registry, from the CI system or the user. Programs do not read them by default. */
 const logins: readonly {
   readonly user: string
   readonly password: string
@@ -10,7 +10,7 @@ const logins: readonly {
   { user: 'CI_REGISTRY_USER', password: 'CI_REGISTRY_PASSWORD', isFor: (host, env) => env['CI_REGISTRY'] === host },
   // docs.github.com, "Working with the Container registry".
   { user: 'GITHUB_ACTOR', password: 'GITHUB_TOKEN', isFor: host => host === 'ghcr.io' },
-  // A password is for the registry that the job names beside it, and no other one.
+  // A password is only for the registry in the accompanying variable.
   { user: 'REGISTRY_USER', password: 'REGISTRY_PASSWORD', isFor: (host, env) => env['REGISTRY'] === host },
   { user: 'DOCKER_USERNAME', password: 'DOCKER_PASSWORD', isFor: host => host === dockerHub },
 ]
@@ -18,8 +18,8 @@ const logins: readonly {
 type Env = Readonly<Record<string, string | undefined>>
 
 /**
- * The command that logs in to a registry with what a CI job has in its variables.
- * @param registry as credentials name it: `index.docker.io`, `registry.example.com:5000`
+ * The command that logs in to a registry with credentials from a CI job's variables.
+ * @param registry the name in credentials: `index.docker.io`, `registry.example.com:5000`
  */
 export function unusedLogin(registry: string, env: Env): string | undefined {
   const found = logins.find(({ user, password, isFor }) => env[user] && env[password] && isFor(registry, env))

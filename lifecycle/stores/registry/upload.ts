@@ -13,8 +13,8 @@ import { type Session, Sessions, lostSession } from './session.ts'
 
 /**
  * Puts blobs into a repository (distribution spec, "Push"). A blob of known digest goes in one PUT, any other in one streamed
- * PATCH: every registry accepts that form of chunked push, since Docker uses it. A broken upload continues where the registry
- * says that it stopped. A source gives the same bytes each time, so it can be read again for that.
+ * PATCH: every registry accepts that form of chunked push, since Docker uses it. A broken upload continues at the offset that the registry
+ * reports. A source yields the same bytes each time, so it can be read again.
  */
 export class Uploader {
   readonly #registry: Registry
@@ -45,7 +45,7 @@ export class Uploader {
     return reply.status === 200
   }
 
-  /** Makes a layer from its source, and sends it as it is made. */
+  /** Makes a layer from its source, and sends it at the same time. */
   async putSource(source: LayerSource, packing: Packing, signal?: AbortSignal): Promise<LayerDigests> {
     let made: LayerDigests | undefined
     return this.#sessions.use(async session => {
@@ -85,7 +85,7 @@ export class Uploader {
     signal?: AbortSignal,
   ): Promise<URL> {
     const sending = this.#send(session, pipe, name, signal)
-    // The compressor must stop, since nothing reads its output any more.
+    // The compressor must stop, since its output is no longer read.
     const unread = new Transient(
       failureAt({ method: 'PATCH', url: session.location }, 'the registry answered before it had all'),
     )
@@ -122,7 +122,7 @@ export class Uploader {
     }, signal)
   }
 
-  /** Mounts the blob from another repository of the same registry; false if the registry does not do that. */
+  /** Mounts the blob from another repository of the same registry; false if the registry does not support that. */
   async mount(digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
     const reply = await this.#registry.call({
       method: 'POST',
@@ -150,7 +150,7 @@ export class Uploader {
     return looking
   }
 
-  /** Starts an upload and cancels it, which takes the right to write. */
+  /** Starts an upload and cancels it, which requires the permission to write. */
   async probe(signal?: AbortSignal): Promise<void> {
     await this.#sessions.cancel(await this.#sessions.start(signal))
   }
@@ -173,7 +173,7 @@ export class Uploader {
     return next === undefined ? session.location : this.#registry.locate(next, reply)
   }
 
-  /** Closes a session. `rest` has the bytes of the blob that are still to be sent. */
+  /** Closes a session. `rest` has the remaining bytes of the blob. */
   async #finish(
     location: URL,
     digest: Digest,
