@@ -8,20 +8,23 @@ export interface GoCommand {
   readonly env: Readonly<Record<string, string | undefined>>
   /**
    * The output of `go ARGS`.
-   * @throws BuildpackError if it fails, with what can be done about it
+   * @throws BuildpackError with a fix if it fails
    */
   run(args: readonly string[], options?: GoOptions): Promise<string>
-  /** The same in another directory, or with other variables. */
+  /** The same Go in another directory, or with other variables. */
   with(changes: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> }): GoCommand
 }
 
 export interface GoOptions {
-  /** What it prints is shown only if it fails. */
+  /** The output is shown only if it fails. */
   readonly quiet?: boolean
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** The caches of modules and of compiled packages: Go itself checks modules against go.sum, and keys what it compiled by content. */
+/**
+ * Provides the caches of modules and of compiled packages. Go itself checks modules against go.sum, and keys compiled packages by
+ * content.
+ */
 export async function provideCommand(context: BuildContext, toolchain: Toolchain, cwd: string): Promise<GoCommand> {
   const cache = (name: string) =>
     context.layer(name, { types: { cache: true }, key: {}, restore: () => keep, create: async () => {} })
@@ -32,7 +35,7 @@ export async function provideCommand(context: BuildContext, toolchain: Toolchain
     PATH: `${join(toolchain.dir, 'bin')}:${context.env['PATH']}`,
     GOROOT: undefined,
     GOBIN: undefined,
-    // The version has been chosen: a line in a go.mod does not fetch another.
+    // The version is already chosen: a line in a go.mod must not download another.
     GOTOOLCHAIN: 'local',
     GOPATH: modules.path,
     GOMODCACHE: join(modules.path, 'pkg/mod'),
@@ -72,7 +75,7 @@ function commandWith(
   }
 }
 
-/** What to do about the failures that are not in the application's code. */
+/** The fix for failures that are not in the application's code. */
 function fixOf(stderr: string): string | undefined {
   const fixes: readonly (readonly [RegExp, string])[] = [
     [/missing go\.sum entry|updates to go\.(mod|sum) needed/, 'run "go mod tidy" and commit go.mod and go.sum'],

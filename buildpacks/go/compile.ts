@@ -9,19 +9,19 @@ import type { GoProgram } from './programs.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** What the programs are made of, beyond Go's library. */
+/** The sources of the programs, beyond Go's library. */
 export interface Sources {
-  /** Packages with C in them. */
+  /** Packages that contain C. */
   readonly cgo: readonly string[]
-  /** Libraries that they ask pkg-config for. */
+  /** Libraries that they request from pkg-config. */
   readonly pkgConfig: readonly string[]
-  /** Files that are compiled into a program, as absolute paths. */
+  /** Files that are embedded into a program, as absolute paths. */
   readonly embedded: readonly string[]
-  /** A program may start others, which have to be in the image. */
+  /** A program may start other programs, which the image has to contain. */
   readonly startsPrograms: boolean
 }
 
-/** Looks at every package that goes into the programs, which fetches the modules that are missing. */
+/** Reads every package of the programs, which downloads missing modules. */
 export async function readSources(go: GoCommand, programs: readonly GoProgram[]): Promise<Sources> {
   const format =
     '{{if eq .ImportPath "os/exec"}}exec\t{{.ImportPath}}\n{{end}}' +
@@ -29,7 +29,7 @@ export async function readSources(go: GoCommand, programs: readonly GoProgram[])
     '{{if .Module}}{{if .Module.Main}}{{range .EmbedFiles}}embed\t{{$.Dir}}/{{.}}\n{{end}}{{end}}{{end}}{{end}}'
   const lines: string[] = []
   for (const packages of groups(programs)) {
-    // As with cgo, to see who would use it.
+    // The list is made with cgo enabled, to see which packages use it.
     const output = await go.run(['list', '-deps', '-f', format, ...packages], {
       env: { CGO_ENABLED: '1' },
       quiet: true,
@@ -47,24 +47,24 @@ export async function readSources(go: GoCommand, programs: readonly GoProgram[])
   }
 }
 
-/** Single files are one package each, and no part of a list. */
+/** Groups packages for a list. A single file is a package of its own, and cannot be part of a list. */
 function groups(programs: readonly GoProgram[]): string[][] {
   const files = programs.filter(program => program.package.endsWith('.go')).map(program => [program.package])
   const packages = programs.filter(program => !program.package.endsWith('.go')).map(program => program.package)
   return packages.length > 0 ? [packages, ...files] : files
 }
 
-/** Whether programs are compiled with cgo: as the user says, else if there is C in them. */
+/** Whether programs are compiled with cgo: the user's setting decides, else whether they contain C. */
 function usesCgo(env: Env, { cgo }: Sources): boolean {
   return (firstSetting(env, 'CGO_ENABLED')?.value ?? (cgo.length > 0 ? '1' : '0')) === '1'
 }
 
-/** Whether programs need nothing of the run image: they are linked statically, and start no others. */
+/** Whether programs need nothing of the run image: they are statically linked, and start no other programs. */
 export function needsNothingBesides(env: Env, sources: Sources): boolean {
   return !usesCgo(env, sources) && !sources.startsPrograms
 }
 
-/** Compiles the programs into `dir`, and brings the shared libraries that they are linked with. */
+/** Compiles the programs into `dir`, and provides the shared libraries that they are linked with. */
 export async function compile(
   context: BuildContext,
   go: GoCommand,
@@ -82,7 +82,7 @@ export async function compile(
     const native = archive ? await provideNativePackages(context, archive, wanted) : noNativePackages
     const flags = buildFlags(env, go.toolchain.version)
     await log.step(`Running go build ${[...flags, ...programs.map(p => p.package)].join(' ')}`, async () => {
-      // One after the other: packages that they share are compiled once, and each file gets its own name.
+      // One after the other: shared packages are compiled once, and each file gets its own name.
       for (const program of programs) {
         const args = ['build', '-o', join(dir, program.name), ...flags, program.package]
         await go.run(args, { env: { ...native.env, CGO_ENABLED: isOn ? '1' : '0' } })
@@ -99,8 +99,8 @@ export async function compile(
 }
 
 /**
- * Flags that make the bytes a function of the sources (`-trimpath`, no state of a repository) and leave out what only a debugger
- * reads, unless the user's GOFLAGS say otherwise; then the user's own, the last of which wins.
+ * Flags with which the bytes depend only on the sources (`-trimpath`, no state of a repository). They also leave out data that only a
+ * debugger reads, unless the user's GOFLAGS say otherwise. The user's own flags follow, and the last flag wins.
  */
 function buildFlags(env: Env, version: string): string[] {
   const goflags = env['GOFLAGS'] ?? ''

@@ -13,7 +13,7 @@ import { type GoProgram, hasPrograms, listPackages, namesPrograms } from './prog
 import type { Project } from './project.ts'
 
 const framework = 'github.com/GoogleCloudPlatform/functions-framework-go'
-/** For a module that does not require it, as Google's builder lets it. */
+/** The default version for a module that does not require the framework, as in Google's builder. */
 const frameworkVersion = 'v1.9.2'
 const server = `${framework}/funcframework`
 
@@ -29,15 +29,15 @@ export interface FunctionProgram {
 interface Target {
   readonly name: string
   readonly why: string
-  /** What registers a function that the package exports; undefined for one that the package registers as it starts. */
+  /** The call that registers an exported function; undefined if the package registers its function at its start. */
   readonly register?: (typeof signatures)[keyof typeof signatures]
 }
 
 /**
- * Writes the program that a function needs, which has none of its own (Functions Framework for Go, "Declarative function signatures"): for
- * the function that GOOGLE_FUNCTION_TARGET names, else for the only one that the module's package registers. undefined where there is no
- * function, or nothing but a program of the application's.
- * @throws BuildpackError if the package registers several, and nothing says which
+ * Writes the program for a function that has none of its own (Functions Framework for Go, "Declarative function signatures"). The
+ * function is the one that GOOGLE_FUNCTION_TARGET names, else the only one that the module's package registers. undefined if there is
+ * no function, or only the application's own program.
+ * @throws BuildpackError if the package registers several, and nothing decides
  */
 export async function writeFunctionProgram(
   context: BuildContext,
@@ -51,7 +51,7 @@ export async function writeFunctionProgram(
   const isRequired = (await app.read(mod))?.includes(framework) === true
   const isNamed = firstSetting(env, 'GOOGLE_FUNCTION_TARGET') !== undefined
   if (!isRequired && !isNamed) return undefined
-  // What starts is the user's choice before it is that of a function.
+  // The user's own start precedes a function's.
   if (namesPrograms(env, project) || (await declaredStart(app, env)) !== undefined) return undefined
   if (!isNamed && (await hasPrograms(context, project, go))) return undefined
   const sources = await sourcesIn(app, dir)
@@ -66,13 +66,13 @@ export async function writeFunctionProgram(
   const program = { name: 'function', dir, package: `./${folder}` }
   const served = { program, target: target.name, why: target.why }
   if (await isVendored(app, dir)) return { ...served, go }
-  // Sums of modules that the framework needs and the package does not may be missing; Go checks what it adds.
+  // Checksums of modules that only the framework needs may be missing; Go checks the modules that it adds.
   const adding = go.with({ env: { GOFLAGS: `${go.env['GOFLAGS']} -mod=mod` } })
   if (!isRequired) await adding.run(['get', `${framework}@${frameworkVersion}`], { quiet: true })
   return { ...served, go: adding }
 }
 
-/** A folder that is not there. No pattern such as `./...` finds one of such a name. */
+/** A folder that does not exist yet. Patterns such as `./...` do not match its name. */
 async function newFolder(app: App, dir: string): Promise<string> {
   const names = await readdir(app.at(dir))
   let folder = '_function'
@@ -113,7 +113,7 @@ async function targetOf(
   })
 }
 
-/** The texts of the package in a directory, without its tests. */
+/** The sources of the package in a directory, without its tests. */
 async function sourcesIn(app: App, dir: string): Promise<string[]> {
   const names = (await readdir(app.at(dir))).filter(name => name.endsWith('.go') && !name.endsWith('_test.go'))
   return Promise.all(names.toSorted().map(async name => (await app.read(posix.join(dir, name))) ?? ''))
@@ -123,7 +123,7 @@ const packageOfFunctions = new RegExp(
   `(?:\\b(?!import\\b)(\\w+)[ \\t]+)?"${framework.replaceAll('.', '\\.')}/functions"`,
 )
 
-/** The names in `functions.HTTP("HelloWorld", helloWorld)` and the like; none of a file that takes no part in builds. */
+/** The names in `functions.HTTP("HelloWorld", helloWorld)` and similar calls; none for a file that is excluded from builds. */
 function registeredIn(source: string): string[] {
   if (/^\/\/go:build ignore$/m.test(source)) return []
   const code = source.replaceAll(/\/\*[^]*?\*\/|(?<![:"'`\w])\/\/.*/g, '')
@@ -134,7 +134,7 @@ function registeredIn(source: string): string[] {
   return Array.from(calls, ([, , target = '']) => target)
 }
 
-/** How the framework takes an exported function. */
+/** How the framework registers an exported function. */
 const signatures = {
   http: 'RegisterHTTPFunctionContext',
   event: 'RegisterEventFunctionContext',

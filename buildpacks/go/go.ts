@@ -43,7 +43,7 @@ const goSources = [
   /(^|\/)go\.(mod|sum|work|work\.sum)$/,
 ]
 
-/** Go applications: modules, workspaces, and sources from before them. */
+/** Go applications: modules, workspaces, and sources from before modules. */
 export const go = defineBuildpack({ detect, build, offers: goOffers, ownCommands: 'left' })
 
 async function detect({ app, env }: DetectContext) {
@@ -51,7 +51,7 @@ async function detect({ app, env }: DetectContext) {
   const project = await findProject(app, env)
   if (project === undefined) return fail('no go.mod, go.work or *.go')
   if (found.role !== 'none') return pass(found.reason, found.plan)
-  // A module that the user names, in a folder where nobody looks for the language of an application.
+  // The user names a module in a folder where language detection does not look.
   if (project.dir === '.') return fail(found.reason)
   return pass(`Go: ${posix.join(project.dir, 'go.mod')}`, buildPlan().provides('go').requires('go'))
 }
@@ -87,7 +87,10 @@ async function build(context: BuildContext): Promise<BuildResult> {
   return { launch: { processes: launch.processes, labels }, store: { go: toolchain.version } }
 }
 
-/** The processes, with the command that starts the server where the only program has several. The sources are still there. */
+/**
+ * The processes. If the only program has several commands, the web process uses the one that starts the server. The sources still exist
+ * at this point.
+ */
 async function planLaunch(
   { app, env, log }: BuildContext,
   { dir }: Project,
@@ -110,7 +113,7 @@ async function planLaunch(
   return plain(subcommandArguments(log, await cobraSubcommand(app, dir), first.name, declared))
 }
 
-/** The programs to compile: the one that serves a function, or those that the application has. */
+/** The programs to compile: the one that serves a function, or the application's own. */
 async function choose(context: BuildContext, project: Project, go: GoCommand): Promise<Chosen> {
   const { log } = context
   const served = await writeFunctionProgram(context, project, go)
@@ -130,7 +133,7 @@ interface Chosen {
   readonly target?: string
 }
 
-/** What some kinds of projects need before their packages can be listed. */
+/** Prepares some kinds of projects for listing their packages. */
 async function prepare(context: BuildContext, project: Project, go: GoCommand, temp: string): Promise<GoCommand> {
   const { app, log } = context
   if (project.kind === 'plain') return preparePlain(context, project, go, temp)

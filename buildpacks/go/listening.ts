@@ -3,7 +3,7 @@ import { type ListeningRules, slashComment } from '../sdk/listening.ts'
 const literal = String.raw`(?:"(?<address>[^"]*:\d+)"(?=\s*[,)}\n]))?`
 const methods = String.raw`(?<!\bnet)\.(?:Start|Run|Listen)(?:AutoTLS|H2CServer|Listener|Server|TLS)?\(`
 
-/** net/http and net. A server that its own type does not say the address of gets it somewhere else. */
+/** Calls of net/http and net. A server whose type does not contain the address gets it elsewhere. */
 const library = [
   new RegExp(String.raw`\bListenAndServe(?:TLS)?\((?!\s*\))\s*${literal}`, 'g'),
   new RegExp(String.raw`\bhttp\.Server\{(?:[^{}]*?\bAddr:\s*${literal})?`, 'g'),
@@ -12,7 +12,7 @@ const library = [
 ]
 const otherServer = /\bListenAndServe(?:TLS)?\(\s*\)/g
 
-/** Frameworks whose applications listen by a method of their own. Methods of other types have the same names. */
+/** Frameworks whose applications listen with a method. Other types have methods with the same names. */
 const frameworks = /"github\.com\/(?:gin-gonic\/gin|labstack\/echo|gofiber\/fiber)\b/
 const frameworkCall = new RegExp(`${methods}\\s*${literal}`, 'g')
 const anyCall = new RegExp(methods, 'g')

@@ -6,7 +6,7 @@ export interface Directive {
   readonly where: string
 }
 
-/** What this buildpack reads in a go.mod or go.work (go.dev/ref/mod, "go.mod files" and "go.work files"). */
+/** The parts of a go.mod or go.work that this buildpack reads (go.dev/ref/mod, "go.mod files" and "go.work files"). */
 export interface ModFile {
   readonly module: Directive | undefined
   /** The oldest Go that can build it. */
@@ -19,13 +19,13 @@ export interface ModFile {
   readonly heroku: Readonly<Record<string, Directive>>
 }
 
-/** undefined if there is no file of this name. */
+/** undefined if the file does not exist. */
 export async function readModFile(app: App, name: string): Promise<ModFile | undefined> {
   const text = await app.read(name)
   return text === undefined ? undefined : parseModFile(text, name)
 }
 
-/** Reads what is needed before there is a Go that could read it; the Go command finds all other faults. */
+/** Reads the parts that are needed before a Go is available to read it. The Go command finds all other errors. */
 function parseModFile(text: string, name: string): ModFile {
   const found: Record<string, Directive[]> = {}
   const heroku: Record<string, Directive> = {}

@@ -1,4 +1,4 @@
-/** Debian packages for what `#cgo pkg-config: NAME` asks for, beside what the build image has. */
+/** Debian packages for the names in `#cgo pkg-config: NAME`, beside those of the build image. */
 const packagesOfNames: Readonly<Record<string, string>> = {
   MagickWand: 'libmagickwand-dev',
   alsa: 'libasound2-dev',

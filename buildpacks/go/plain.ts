@@ -5,8 +5,8 @@ import type { GoCommand } from './command.ts'
 import type { Project } from './project.ts'
 
 /**
- * Prepares sources without a go.mod: those with a vendor folder are compiled in a GOPATH, as before modules; the others get a
- * go.mod for this build.
+ * Prepares sources without a go.mod. Sources with a vendor folder are compiled in a GOPATH, as before modules; others get a go.mod for
+ * this build.
  */
 export async function preparePlain(
   context: BuildContext,
@@ -37,13 +37,13 @@ export async function preparePlain(
     'Run "go mod init" and "go mod tidy", and commit go.mod and go.sum.',
   )
   await go.run(['mod', 'init', path], { quiet: true })
-  // Modules that are imported and not there yet are added.
+  // Go adds imported modules that are missing.
   return go.with({ env: { GOFLAGS: `${go.env['GOFLAGS']} -mod=mod` } })
 }
 
 /**
- * The path that the application's packages import each other by: what comes before the name of one of its folders, in most of
- * the imports that have one.
+ * The import path of the application's packages: the prefix before the name of one of its folders, in most of the imports that contain
+ * one.
  */
 async function guessImportPath(app: App): Promise<string> {
   const named = (await app.read('.godir'))?.trim() || importPathOf(await app.read('Godeps/Godeps.json'))

@@ -5,25 +5,25 @@ import { modFiles, type Project } from './project.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** A program, and what `go build` is given for it. */
+/** A program, and its argument for `go build`. */
 export interface GoProgram extends Program {
   readonly package: string
 }
 
 export interface Programs {
-  /** The first is the default. */
+  /** The first program is the default. */
   readonly list: readonly GoProgram[]
   readonly why: string
 }
 
-/** Which packages somebody wants built, as patterns of the Go command, and who says so. */
+/** The packages to build, as patterns of the Go command, and the place that names them. */
 interface Wanted {
   readonly patterns: readonly string[]
   readonly where: string
 }
 
 /**
- * The programs that somebody names, else every main package but those in the folders of examples and tools.
+ * The named programs, else every main package except those in folders of examples and tools.
  * @throws BuildpackError if there is none
  */
 export async function findPrograms(context: BuildContext, project: Project, go: GoCommand): Promise<Programs> {
@@ -42,7 +42,7 @@ export async function findPrograms(context: BuildContext, project: Project, go: 
   return { list: await choosePrograms(context, withUniqueNames(all), options), why: 'its main packages' }
 }
 
-/** True if somebody names the programs to build. */
+/** True if a setting or a file names the programs to build. */
 export const namesPrograms = (env: Env, project: Project): boolean => wantedPackages(env, project) !== undefined
 
 /** True if the application has a program. */
@@ -67,7 +67,7 @@ function wantedPackages(env: Env, project: Project): Wanted | undefined {
   return comment && { patterns: comment.value.split(/[\s,]+/), where: comment.where }
 }
 
-/** Paths as the Go command has them, which takes `cmd/web` for a package of its library. Import paths stay. */
+/** Paths in the Go command's notation, which takes `cmd/web` for a package of its library. Import paths stay unchanged. */
 function relativeTo({ dir }: Project, targets: readonly string[]): string[] {
   const trimmed = targets.map(target => target.trim()).filter(target => target !== '')
   return trimmed.map(target => {
@@ -101,9 +101,9 @@ async function listNamed(go: GoCommand, cwd: string, pattern: string, where: str
   })
 }
 
-/** The packages that patterns name, without their dependencies. */
+/** The packages that match patterns, without their dependencies. */
 export async function listPackages(go: GoCommand, cwd: string, patterns: readonly string[]) {
-  // Dependencies are not looked at yet, so nothing is fetched.
+  // This does not read dependencies, so nothing is downloaded.
   const format = '{{.Name}}\t{{.ImportPath}}\t{{.Dir}}\t{{.Target}}\t{{len .GoFiles}}\t{{len .CgoFiles}}'
   const output = await go.run(['list', '-find', '-f', format, ...patterns], { quiet: true })
   return output
@@ -121,7 +121,7 @@ export async function listPackages(go: GoCommand, cwd: string, patterns: readonl
     })
 }
 
-/** Two programs of one name take those of their folders before it: `admin-server`. */
+/** Two programs with the same name get their folder's name as a prefix: `admin-server`. */
 function withUniqueNames(programs: readonly GoProgram[]): GoProgram[] {
   const unique = [...new Map(programs.map(program => [program.package, program])).values()]
   return unique.map(program => {

@@ -5,7 +5,7 @@ import { type ModFile, readModFile } from './mod-file.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** How the sources are organised, and the directory to run the Go command in, relative to the application: `.`. */
+/** The organisation of the sources, and the working directory of the Go command, relative to the application: `.`. */
 export type Project =
   | { readonly kind: 'module'; readonly dir: string; readonly mod: ModFile }
   | {
@@ -16,7 +16,7 @@ export type Project =
       /** Folders that BP_GO_WORK_USE adds to the workspace. */
       readonly added: readonly string[]
     }
-  /** Sources without a go.mod, as from before modules. */
+  /** Sources without a go.mod, from before modules. */
   | { readonly kind: 'plain'; readonly dir: '.'; readonly vendored: boolean }
 
 /** undefined if this is no Go application. */
@@ -49,7 +49,7 @@ async function findWorkspace(app: App, file: ModFile | undefined, added: readonl
   return { kind: 'workspace', dir: '.', work, modules, added }
 }
 
-/** The module of a program that the user names: a repository may hold several side by side, and none at its root. */
+/** The module of a program that the user names: a repository may contain several side by side, and none at its root. */
 async function findNestedModule(app: App, env: Env): Promise<Project | undefined> {
   const target = firstSetting(env, 'BP_GO_TARGETS', 'GOOGLE_BUILDABLE')?.value.split(':')[0]
   if (target === undefined || target.startsWith('/')) return undefined
@@ -60,7 +60,7 @@ async function findNestedModule(app: App, env: Env): Promise<Project | undefined
   return undefined
 }
 
-/** True if there are sources at the root, or commands in the folder that is usual for them. */
+/** True if there are sources at the root, or commands in the usual folder. */
 async function hasSources(app: App): Promise<boolean> {
   const list = async (dir: string) => readdir(app.at(dir)).catch(() => [])
   const isSource = (name: string) => name.endsWith('.go') && !name.endsWith('_test.go')
@@ -69,7 +69,7 @@ async function hasSources(app: App): Promise<boolean> {
   return false
 }
 
-/** Every go.mod and go.work that says something about the version of Go. */
+/** Every go.mod and go.work that affects the version of Go. */
 export function modFiles(project: Project): ModFile[] {
   if (project.kind === 'module') return [project.mod]
   return project.kind === 'workspace' ? [project.work, ...project.modules] : []

@@ -1,8 +1,8 @@
 import { type Component, packageUrl } from '../sdk/index.ts'
 
 /**
- * The modules in programs, as `go version -m` prints what the linker wrote into them: a line `dep PATH VERSION SUM` for each, and
- * `=> PATH VERSION SUM` after one that another stands in for.
+ * The modules in programs, from the output of `go version -m`, which prints the linker's record: a line `dep PATH VERSION SUM` for
+ * each, followed by `=> PATH VERSION SUM` if another module replaces it.
  */
 export function readBuildInfo(output: string): Component[] {
   const found: Component[] = []

@@ -2,25 +2,25 @@ import { posix } from 'node:path'
 import { type App, isServeName, noSubcommand, programFiles, shellQuote, type Subcommand } from '../sdk/index.ts'
 import { inBrackets } from '../sdk/subcommand.ts'
 
-/** A `cobra.Command{…}` of a source. */
+/** A `cobra.Command{…}` in a source. */
 interface Command {
   readonly file: string
-  /** Where it is, for people. */
+  /** Its place, for users. */
   readonly place: string
-  /** Its bounds in the source. */
+  /** Its start and end in the source. */
   readonly start: number
   readonly end: number
   /** The name by which it is called: `serve`. */
   readonly use: string
   readonly runs: boolean
-  /** What it is assigned to, and the function that makes it. */
+  /** The variable that holds it, and the function that creates it. */
   readonly variable: string | undefined
   readonly maker: string | undefined
 }
 
 /**
- * What the only program of a module does without arguments, where its commands are Cobra's: the root that is executed has nothing to
- * run, and one of its own commands is called `serve` or `server`.
+ * What the only program of a module does without arguments, if it uses Cobra: the executed root has nothing to run, and one of its own
+ * commands is called `serve` or `server`.
  */
 export async function cobraSubcommand(app: App, dir: string): Promise<Subcommand> {
   const sources = new Map<string, string>()
@@ -30,7 +30,7 @@ export async function cobraSubcommand(app: App, dir: string): Promise<Subcommand
     sources.set(file, text)
   }
   const all = [...sources.values()].join('\n')
-  // Arguments of its own making may name the command.
+  // The program may set the arguments, and so the command, itself.
   if (/\.SetArgs\(|\bos\.Args\s*=/.test(all)) return noSubcommand
   const commands = [...sources].flatMap(([file, text]) => commandsOf(file, text))
   const isRoot = ({ variable, maker }: Command) =>
@@ -68,12 +68,12 @@ function commandsOf(file: string, source: string): Command[] {
   )
 }
 
-/** The function whose body a place is in; undefined outside of any, and in a method. */
+/** The function that contains a place; undefined outside of functions, and in a method. */
 function functionAt(source: string, at: number): string | undefined {
   return [...source.slice(0, at).matchAll(/^(?:func (?:(\w+)\()?|\})/gm)].at(-1)?.[1]
 }
 
-/** Whether the root has a command, and no other command has. */
+/** Whether the root has a command as a direct subcommand, and no other command has it. */
 function isAdded(sources: ReadonlyMap<string, string>, root: Command, command: Command): boolean {
   const names = [command.variable, command.maker && `${command.maker}\\(`].filter(name => name !== undefined)
   const named = new RegExp(`\\b(?:${names.join('|') || '(?!)'})`)
@@ -91,7 +91,7 @@ function isAdded(sources: ReadonlyMap<string, string>, root: Command, command: C
   return false
 }
 
-/** True for a program that PocketBase is the main part of: its commands are PocketBase's, whose server is the command `serve`. */
+/** True for a program that consists mainly of PocketBase: its commands are PocketBase's, and `serve` starts the server. */
 export async function isPocketBase(app: App, dir: string): Promise<boolean> {
   for (const file of await programFiles(app, '.go')) {
     if (posix.dirname(file) !== dir) continue
@@ -103,7 +103,10 @@ export async function isPocketBase(app: App, dir: string): Promise<boolean> {
   return false
 }
 
-/** Starts PocketBase's server. It looks for its folders, such as pb_data and pb_public, beside what it is called: the application's. */
+/**
+ * Starts PocketBase's server. It looks for its folders, such as pb_data and pb_public, beside its own path, so the script calls it by a
+ * path in the application.
+ */
 export function pocketBaseScript(program: string): string {
   const name = shellQuote(posix.basename(program))
   return `[ $# -gt 0 ] || set -- serve --http=0.0.0.0:\${PORT:-8080}; exec -a "$PWD"/${name} ${shellQuote(program)} "$@"`

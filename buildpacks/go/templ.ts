@@ -4,8 +4,8 @@ import type { GoCommand } from './command.ts'
 import type { Project } from './project.ts'
 
 /**
- * Compiles the templates of templ (templ.guide) to Go where what it makes is not committed, with the version that go.mod requires: Go checks
- * that module against its checksum database.
+ * Compiles the templates of templ (templ.guide) to Go if the generated files are not committed, with the version that go.mod requires:
+ * Go checks that module against its checksum database.
  */
 export async function generateTemplates(context: BuildContext, project: Project, go: GoCommand): Promise<void> {
   const { app, log } = context
@@ -25,7 +25,7 @@ export async function generateTemplates(context: BuildContext, project: Project,
   }
   const count = missing.length === 1 ? first : `${first} and ${missing.length - 1} more`
   await log.step(`Running templ ${version} for ${count}`, async () => {
-    // It runs on this machine, whatever the programs are for.
+    // It runs on this machine, for any target platform.
     const env = { GOOS: '', GOARCH: '', GOFLAGS: '-modcacherw' }
     await go.run(['run', `github.com/a-h/templ/cmd/templ@${version}`, 'generate'], { env, quiet: true })
   })

@@ -17,15 +17,16 @@ import {
 
 /** A Go toolchain in its layer. */
 export interface Toolchain {
-  /** Go's own name of it: `1.25.3`, `1.20`. */
+  /** Go's own name for it: `1.25.3`, `1.20`. */
   readonly version: string
   /** The directory with `bin/go`. */
   readonly dir: string
 }
 
 /**
- * Puts the Go that the application asks for into a layer: one for this machine, which compiles for any other. A Go command
- * fetches it, as it fetches any module: GOPROXY, GOPRIVATE, GOAUTH and netrc hold, and the archive is checked against GOSUMDB (go.dev/doc/toolchain, "Downloading toolchains").
+ * Puts the requested Go into a layer: one for this machine, which compiles for any other. A Go command downloads it like any module:
+ * GOPROXY, GOPRIVATE, GOAUTH and netrc apply, and the archive is checked against GOSUMDB (go.dev/doc/toolchain, "Downloading
+ * toolchains").
  */
 export async function provideGo(context: BuildContext, request: VersionRequest): Promise<Toolchain> {
   const client = await provideClient(context)
@@ -42,8 +43,8 @@ export async function provideGo(context: BuildContext, request: VersionRequest):
 }
 
 /**
- * Debian's Go command, without compiler and library: it knows the Go proxy and can verify what comes from there. The application
- * sees nothing of it, so its version is of no account once it is there.
+ * Debian's Go command, without compiler and library: it can use the Go proxy and verify its downloads. The application does not use it,
+ * so any version of it that is already there is good enough.
  */
 async function provideClient(context: BuildContext): Promise<string> {
   const own = ownArchitecture()
@@ -62,7 +63,7 @@ async function provideClient(context: BuildContext): Promise<string> {
         const lib = join(unpacked, 'usr/lib')
         const [root] = (await readdir(lib)).filter(name => /^go-[\d.]+$/.test(name))
         if (root === undefined) throw new BuildpackError("Debian's package golang-go has no Go command")
-        // By pkg/tool the command knows its own root.
+        // The command finds its own root by pkg/tool.
         for (const name of ['bin', 'pkg/tool']) await mkdir(join(dir, name), { recursive: true })
         for (const name of ['bin/go', 'go.env', 'VERSION']) {
           await copyFile(join(lib, root, name), join(dir, name))
@@ -85,7 +86,7 @@ async function chooseVersion(context: BuildContext, client: string, request: Ver
   throw unreachable('the versions of Go cannot be listed', stderr)
 }
 
-/** The releases that the Go proxy has. @throws BuildpackError if it cannot be reached */
+/** The releases in the Go proxy. @throws BuildpackError if it cannot be reached */
 export async function goOffers(context: BuildContext): Promise<Offer[]> {
   const { versions, stderr } = await listVersions(context, await provideClient(context))
   if (versions === undefined) throw unreachable('the versions of Go cannot be listed', stderr)
@@ -94,7 +95,7 @@ export async function goOffers(context: BuildContext): Promise<Offer[]> {
   return [{ name: 'Go', from: 'the Go proxy, module golang.org/toolchain', versions: newestFirst }]
 }
 
-/** The versions of Go that the proxy has; undefined if it cannot be reached, and why. */
+/** The versions of Go in the proxy; undefined with the reason if it cannot be reached. */
 async function listVersions({ run }: BuildContext, client: string) {
   const { stdout, stderr, exitCode } = await withTempDir(temp =>
     run([client, 'list', '-m', '-versions', 'go'], {
@@ -107,7 +108,7 @@ async function listVersions({ run }: BuildContext, client: string) {
   return { versions: exitCode === 0 ? stdout.trim().split(/\s+/).slice(1) : undefined, stderr }
 }
 
-/** Variables for the command that fetches others. Its caches are gone afterwards. */
+/** Variables for the command that downloads toolchains. Its caches are removed afterwards. */
 function clientEnv(dir: string) {
   return {
     GOROOT: undefined,
@@ -129,11 +130,11 @@ async function download(
   dir: string,
 ): Promise<void> {
   const { run } = context
-  // On the layer's own file system, where the toolchain need not be copied.
+  // On the layer's own file system, so that the toolchain is not copied.
   const temp = join(dir, '.download')
   await mkdir(temp)
   const env = { ...clientEnv(temp), GOTOOLCHAIN: `go${version}` }
-  // A command that cannot do without the toolchain, and does nothing else.
+  // A command that needs the toolchain, and does nothing else.
   const { exitCode, stderr } = await run([client, 'version'], { cwd: temp, env, quiet: true, allowFailure: true })
   if (exitCode !== 0) {
     if (!/\b(404|410|403)\b|not available|not found|unknown revision/i.test(stderr)) {
@@ -146,7 +147,7 @@ async function download(
       fix: `ask for a version that has been released${nearest === undefined ? '' : `: the nearest is ${nearest}`}; "1.25" is the newest 1.25`,
     })
   }
-  // Modules are read-only, whatever -modcacherw says of others.
+  // These module files are read-only even with -modcacherw.
   await run(['chmod', '-R', 'u+w', temp], { quiet: true })
   const parent = join(temp, 'modules/golang.org')
   const [name = ''] = (await readdir(parent)).filter(entry => entry.startsWith('toolchain@'))
@@ -161,7 +162,7 @@ function unreachable(what: string, stderr: string): BuildpackError {
   })
 }
 
-/** A quarter of a toolchain is its own tests and the sources of its compiler, which no application imports. */
+/** Removes Go's own tests and the sources of its compiler, a quarter of a toolchain that no application imports. */
 async function removeTests(dir: string): Promise<void> {
   await Promise.all(
     ['api', 'doc', 'misc', 'test', 'src/cmd'].map(name => rm(join(dir, name), { recursive: true, force: true })),

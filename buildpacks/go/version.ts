@@ -12,17 +12,17 @@ import {
 import type { Directive } from './mod-file.ts'
 import { modFiles, type Project } from './project.ts'
 
-/** The version of Go that is wanted, and why. */
+/** The requested version of Go, and the reason. */
 export interface VersionRequest {
-  /** Ranges of semver's, which all hold. */
+  /** semver ranges, all of which apply. */
   readonly ranges: readonly string[]
-  /** For people: `go.mod:3 needs at least 1.22`. */
+  /** The reason for users: `go.mod:3 needs at least 1.22`. */
   readonly why: string
-  /** The places that ask. */
+  /** The places of the request. */
   readonly where: string
-  /** Pins of other places, which hold if there is a version for all. */
+  /** Pins of other places. They apply if a version satisfies all. */
   readonly wishes: readonly Wish[]
-  /** Two places contradict each other, whatever version is chosen. */
+  /** Two places contradict each other for every version. */
   readonly warning?: string
 }
 
@@ -31,8 +31,8 @@ interface Wish extends Directive {
 }
 
 /**
- * A setting, else a pin, and what every go.mod needs: a Go that is older than the `go` line refuses to build.
- * @throws BuildpackError for what is no version
+ * The request of a setting, else of a pin, combined with every go.mod's `go` line: a Go that is older than the line refuses to build.
+ * @throws BuildpackError for an invalid version
  */
 export async function requestedVersion(
   { app, env }: Pick<Context, 'app' | 'env'>,
@@ -59,7 +59,7 @@ export async function requestedVersion(
   return { ranges: [range, bound], why, where: `${asked.where} and ${oldest?.where}`, wishes }
 }
 
-/** What the chosen version breaks: both places for the warning. */
+/** The requests that the chosen version breaks: both places for the warning. */
 export function contradictions({ why, wishes, warning }: VersionRequest, version: string): string[] {
   const broken = wishes.filter(({ range }) => !semver.satisfies(toSemver(version), range, { includePrerelease: true }))
   return [
@@ -74,7 +74,7 @@ function setting(env: Readonly<Record<string, string>>): Directive | undefined {
   return found && { value: found.value, where: found.name }
 }
 
-/** The versions that files pin, the first of which wins. */
+/** The versions that files pin, by precedence. */
 async function pinned(app: App, project: Project): Promise<Directive[]> {
   const files = modFiles(project)
   const heroku = files.map(file => file.heroku['goVersion']).find(Boolean)
@@ -86,7 +86,7 @@ async function pinned(app: App, project: Project): Promise<Directive[]> {
   const pins = [...(heroku ? [heroku] : []), ...others]
   const toolchain = newest(files.map(file => file.toolchain).filter(isToolchain))
   if (toolchain === undefined) return pins
-  // It is the oldest Go that its authors want, as Go itself takes it, and a pin where there is no other.
+  // The line names the oldest Go that its authors want, as Go itself interprets it. Without another pin it is the pin.
   return pins.length === 0 ? [toolchain] : [...pins, { ...toolchain, value: `>=${toSemver(toolchain.value)}` }]
 }
 
@@ -112,7 +112,7 @@ function versionOf({ value, where }: Directive): string {
   })
 }
 
-/** `1.22` is 1.22.0, `1.23rc1` is 1.23.0-rc.1, and what follows a dash is a builder's own: `go1.24.1-custom`. */
+/** `1.22` becomes 1.22.0, `1.23rc1` becomes 1.23.0-rc.1. A suffix after a dash is a builder's own: `go1.24.1-custom`. */
 export function toSemver(version: string): string {
   const parts = /^(?:go)?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:(beta|rc|alpha)(\d+))?(?:-.*)?$/.exec(version.trim())
   if (parts === null) return version
@@ -120,7 +120,7 @@ export function toSemver(version: string): string {
   return `${major}.${minor}.${patch}${kind === undefined ? '' : `-${kind}.${number}`}`
 }
 
-/** Go's own name of a version: there are 1.20 and 1.21.0, and neither 1.20.0 nor 1.21. */
+/** Go's own name for a version: there are 1.20 and 1.21.0, but neither 1.20.0 nor 1.21. */
 export function toGoVersion(version: string): string {
   const { major, minor, patch, prerelease } = semver.parse(version, {}, true)
   const [kind, number] = prerelease
@@ -129,7 +129,7 @@ export function toGoVersion(version: string): string {
   return `${major}.${minor}${short ? '' : `.${patch}`}${suffix}`
 }
 
-/** `go1.22` and `1.22.x` are any 1.22; `=1.22.3`, `^1.22`, `>=1.21 <1.24` are as semver has them. */
+/** `go1.22` and `1.22.x` mean any 1.22; `=1.22.3`, `^1.22`, `>=1.21 <1.24` have semver's meaning. */
 function toRange({ value, where }: Directive): string {
   const spec = value.trim().replaceAll(/\bgo(?=\d)/g, '')
   if (['latest', 'stable'].includes(spec.toLowerCase())) return '*'
@@ -141,7 +141,7 @@ function toRange({ value, where }: Directive): string {
   })
 }
 
-/** The version that is nearest to one that there is not. */
+/** The version nearest to one that does not exist. */
 export function nearestVersion(wanted: string, published: readonly string[]): string | undefined {
   const number = (version: string) => {
     const { major, minor, patch } = semver.parse(toSemver(version), {}, true)
@@ -152,22 +152,22 @@ export function nearestVersion(wanted: string, published: readonly string[]): st
   return releases.toSorted((a, b) => distance(a) - distance(b))[0]
 }
 
-/** The one version that a request allows, if it is so narrow: then nobody needs to ask which versions there are. */
+/** The only version that a request allows, if there is one: then the list of versions is not needed. */
 export function exactVersion({ ranges }: VersionRequest): string | undefined {
   const version = semver.valid(ranges[0])
   const fits = version !== null && ranges.every(r => semver.satisfies(version, r, { includePrerelease: true }))
   return fits ? version : undefined
 }
 
-/** True if a version satisfies the request; a prerelease only does if one is asked for. */
+/** True if a version satisfies the request. A prerelease does so only if the request names one. */
 export function satisfies({ ranges }: VersionRequest, version: string): boolean {
   return ranges.every(range => semver.satisfies(version, range))
 }
 
 /**
  * The newest version that satisfies the request.
- * @param published versions as Go writes them
- * @throws BuildpackError if there is none, naming the newest there is
+ * @param published versions in Go's notation
+ * @throws BuildpackError that names the newest version if there is none
  */
 export function pickVersion(request: VersionRequest, published: readonly string[]): string {
   const versions = published.map(toSemver).filter(version => semver.valid(version) !== null)

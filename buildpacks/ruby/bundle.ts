@@ -5,38 +5,38 @@ import { type Gemfile, type Lock, parseLock } from './lock-file.ts'
 import type { Ruby } from './runtime.ts'
 import { type BundleSettings, formatConfig } from './settings.ts'
 
-/** A gem that the application is to have. */
+/** A gem that the application needs. */
 export interface Gem {
   readonly name: string
   readonly version: string
-  /** `ruby` for one whose extensions in C are compiled here. */
+  /** `ruby` for a gem whose C extensions are compiled here. */
   readonly platform: string
-  /** Where it comes from, without a user: a repository, or a commit of git; for a path it is in the application. */
+  /** Its origin, without a user name: a repository, or a git commit; for a path it is in the application. */
   readonly source: string
 }
 
-/** The gems of a Gemfile, as Bundler itself selects them. */
+/** The gems of a Gemfile, as Bundler itself resolves them. */
 export interface Bundle {
   readonly lock: Lock
   readonly gems: readonly Gem[]
-  /** Of the gems, with their checksums where the lock file has them. */
+  /** A digest of the gems, with their checksums if the lock file has them. */
   readonly digest: string
 }
 
-/** What Bundler runs with in a build. */
+/** The environment in which Bundler runs in a build. */
 export interface Tools {
   readonly ruby: Ruby
   readonly gemfile: Gemfile
   readonly settings: BundleSettings
-  /** Of bindings, as Bundler's settings. */
+  /** Credentials from bindings, as Bundler's settings. */
   readonly credentials: Readonly<Record<string, string>>
   readonly temp: string
 }
 
 /**
- * Reads the Gemfile, which is a program, and the lock file with Bundler, in every build: what a Gemfile asks for may depend on
- * anything. Nothing is fetched for a lock file that fits.
- * @throws BuildpackError if the two do not fit, or if there is no lock file and none can be made
+ * Reads the Gemfile, which is a program, and the lock file with Bundler, in every build: the gems of a Gemfile may depend on anything.
+ * If the lock file fits, nothing is downloaded.
+ * @throws BuildpackError if the two do not fit, or if there is no lock file and none can be created
  */
 export async function readBundle(context: BuildContext, tools: Tools, locked: Lock | undefined): Promise<Bundle> {
   const { app, log } = context
@@ -68,8 +68,8 @@ export async function readBundle(context: BuildContext, tools: Tools, locked: Lo
 }
 
 /**
- * Prints the gems of the groups that are installed, for this platform, in the last line: a Gemfile may print as well. Bundler's
- * own selection (Bundler::Definition#requested_dependencies, SpecSet#for), without a look at what is installed.
+ * Prints in its last line the gems of the installed groups for this platform: a Gemfile may print as well. It uses Bundler's own
+ * resolution (Bundler::Definition#requested_dependencies, SpecSet#for), without checking which gems are installed.
  */
 const selectGems = `
 require "json"
@@ -102,7 +102,7 @@ puts JSON.generate(gems.sort_by { |gem| [gem[:name], gem[:version], gem[:platfor
 `
 
 /**
- * Runs a command of Bundler's.
+ * Runs a Bundler command.
  * @param dir a directory for its configuration
  */
 export async function bundle(
@@ -125,14 +125,14 @@ export async function bundle(
   throw bundleError(context, tools, `bundle ${args.join(' ')}`, output, result.exitCode)
 }
 
-/** Shows the end of the file in which mkmf, the tool that configures extensions, has written what a compiler said. */
+/** Shows the end of the log with compiler messages, which mkmf, the tool that configures extensions, writes. */
 async function showCompilerLog({ log }: BuildContext, output: string): Promise<void> {
   const path = /^\s*(\/\S+\/mkmf\.log)\s*$/m.exec(output)?.[1]
   const text = path === undefined ? '' : await readFile(path, 'utf8').catch(() => '')
   if (text !== '') log.detail(`${path}:\n${text.trimEnd().split('\n').slice(-30).join('\n')}`)
 }
 
-/** Variables and a configuration of its own, which Bundler prefers to the variables. */
+/** Variables, and a separate configuration, which Bundler prefers to the variables. */
 async function bundleOptions(
   { env }: BuildContext,
   { ruby, gemfile, settings, credentials, temp }: Tools,
@@ -164,7 +164,7 @@ async function bundleOptions(
   }
 }
 
-/** The error for what Bundler has to say, with the way out where its words show one. */
+/** The error with Bundler's message, and a fix if the message indicates one. */
 function bundleError(
   { log, target }: BuildContext,
   { gemfile }: Tools,

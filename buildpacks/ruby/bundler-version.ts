@@ -10,9 +10,9 @@ const prefixOf = (text: string): string | undefined => /^v?(\d+(?:\.\d+){0,2})(?
 const meets = (version: string, prefix: string): boolean => `${version}.`.startsWith(`${prefix}.`)
 
 /**
- * Has Bundler switch to the version that a setting asks for: as it does to the one that wrote the lock file, whose line says so.
+ * Makes Bundler switch to the version that a setting requests, through the lock file's line for the Bundler that wrote it.
  * @param bundled the Bundler that comes with Ruby
- * @throws BuildpackError for what is no version, or one that Bundler would not switch to, before anything is installed
+ * @throws BuildpackError before anything is installed, for an invalid version or one that Bundler would not switch to
  */
 export async function useAskedBundler(
   { app, env, log }: BuildContext,
@@ -48,7 +48,7 @@ export async function useAskedBundler(
   return parseLock(text, lock.file)
 }
 
-/** @throws BuildpackError if another Bundler than a setting asks for has installed the gems: the index does not have that one */
+/** @throws BuildpackError if a Bundler other than the requested one has installed the gems: the index does not have the requested one */
 export function checkAskedBundler(env: BuildContext['env'], wanted: string | undefined, bundler: string): void {
   const setting = settingOf(env)
   if (setting === undefined || wanted === undefined || wanted === bundler) return

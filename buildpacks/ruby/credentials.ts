@@ -2,9 +2,9 @@ import { type Binding, bindingsOf, BuildpackError, type Context, warnOfSecond } 
 import { isCredential, parseConfig } from './settings.ts'
 
 /**
- * Credentials of bindings of the type `bundler`, as Bundler's settings. A key is a host, whose text is `user:password` or a token; or `config`,
- * a file of Bundler's with such settings.
- * @throws BuildpackError for other settings in that file, and for text that is no credential
+ * Credentials from bindings of the type `bundler`, as Bundler's settings. A key is a host, with `user:password` or a token as its text;
+ * or it is `config`, a Bundler file with such settings.
+ * @throws BuildpackError for other settings in that file, and for a text that is no credential
  */
 export async function readCredentials(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
@@ -35,7 +35,7 @@ function credentialsOf(text: string, where: string): Record<string, string> {
   })
 }
 
-/** bundler.io, "bundle config": a dot is two underscores and a hyphen three. */
+/** The setting for a host (bundler.io, "bundle config"): a dot becomes two underscores and a hyphen three. */
 function settingFor(host: string, where: string): string {
   if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host))
     return `BUNDLE_${host.toUpperCase().replaceAll('.', '__').replaceAll('-', '___')}`

@@ -1,13 +1,13 @@
 import { type App, chooseFunction, firstSetting, shellQuote } from '../sdk/index.ts'
 import type { Facts, Start } from './start.ts'
 
-/** Where the program of the framework looks for functions. */
+/** The file in which the framework's program looks for functions. */
 const source = 'app.rb'
 
 /**
- * A function of Google's Functions Framework (functions_framework, "Running a Functions Server"): the one that GOOGLE_FUNCTION_TARGET names,
- * or the only one that app.rb defines. That file alone would end at once. undefined if there is none.
- * @throws BuildpackError if several are there, and nothing says which
+ * A function of Google's Functions Framework (functions_framework, "Running a Functions Server"): the one that GOOGLE_FUNCTION_TARGET
+ * names, or the only one that app.rb defines. That file alone would end at once. undefined if there is none.
+ * @throws BuildpackError if there are several, and nothing decides
  */
 export async function functionStart({ app, gems, env }: Facts): Promise<Start | undefined> {
   if (!gems.has('functions_framework')) return undefined
@@ -22,7 +22,7 @@ export async function functionStart({ app, gems, env }: Facts): Promise<Start | 
   }
 }
 
-/** The names in `FunctionsFramework.http "hello" do |request|` and the like; `function` where there is none. */
+/** The names in `FunctionsFramework.http "hello" do |request|` and similar calls; the default is `function`. */
 async function definedIn(app: App): Promise<string[]> {
   const code = ((await app.read(source)) ?? '').replaceAll(/^\s*#.*/gm, '')
   const calls = code.matchAll(

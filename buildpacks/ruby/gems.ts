@@ -18,12 +18,12 @@ import { checkAskedBundler } from './bundler-version.ts'
 import { bundle, type Bundle, type Gem, type Tools } from './bundle.ts'
 import { formatConfig } from './settings.ts'
 
-/** Where Bundler puts gems below its path: that of its engine and version. */
+/** The directory below Bundler's path that contains the gems, by engine and version. */
 export const gemHome = (layer: string, abi: string): string => join(layer, 'ruby', abi)
 
 /**
- * Installs the gems of the Gemfile's groups into a layer, of the image if `launch`.
- * @param restored also brings its bytes back, for programs of the build that load them
+ * Installs the gems of the Gemfile's groups into a layer, which is in the image if `launch`.
+ * @param restored also restores its files, for programs of the build that load them
  * @returns the layer, and the Debian packages of the libraries that extensions are linked with
  */
 export async function provideGems(
@@ -60,7 +60,7 @@ export async function provideGems(
         BUNDLE_PATH: dir,
         BUNDLE_JOBS: '4',
         BUNDLE_RETRY: '3',
-        // What Bundler 1 wrote, the Bundler that comes with Ruby reads; Bundler 1 itself does not run any more.
+        // The Bundler that comes with Ruby can read a lock file of Bundler 1; Bundler 1 itself no longer runs.
         ...(isOld && { BUNDLE_VERSION: 'system' }),
         ...(cache !== undefined && { BUNDLE_USER_CACHE: cache }),
       }
@@ -93,7 +93,7 @@ export async function provideGems(
   return { layer, linked: (layer.notes['linked'] ?? '').split(' ').filter(Boolean) }
 }
 
-/** `GEM_PATH` lets plain `ruby app.rb` find the gems, and `bundle` the Bundler of the lock file. */
+/** With `GEM_PATH` plain `ruby app.rb` finds the gems, and `bundle` finds the lock file's Bundler. */
 function launchEnv(dir: string, { ruby, gemfile }: Tools) {
   const home = gemHome(dir, ruby.abi)
   return {
@@ -104,7 +104,7 @@ function launchEnv(dir: string, { ruby, gemfile }: Tools) {
   }
 }
 
-/** A gem from somewhere that nothing fixes: neither a version of a repository's nor a commit nor the application itself. */
+/** Whether nothing fixes a gem's contents: it has neither a repository version nor a commit, and is not part of the application. */
 function isOpen({ source }: Gem): boolean {
   return !/^https?:\/\/|^path:/.test(source) && !/#[0-9a-f]{40}$/.test(source)
 }
@@ -122,8 +122,7 @@ async function digestOfFiles(app: App, dir: string): Promise<string> {
 }
 
 /**
- * Takes out what only an installation needs, and what depends on the time of one: archives, repositories, logs and objects of
- * compilers.
+ * Removes files that only an installation needs, or that depend on its time: archives, repositories, logs and object files.
  * @returns the directories of gems
  */
 async function clean(context: BuildContext, home: string): Promise<string[]> {
@@ -141,7 +140,7 @@ async function clean(context: BuildContext, home: string): Promise<string[]> {
   return names
 }
 
-/** Modules that were compiled in this build, in both places where RubyGems puts them. */
+/** Modules that this build compiled, in both places where RubyGems puts them. */
 async function compiledModules(home: string): Promise<string[]> {
   const root = join(home, 'extensions')
   const modules: string[] = []

@@ -4,8 +4,8 @@ import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.t
 import { type BuildContext, byDefault, firstSetting } from '../sdk/index.ts'
 
 /**
- * jemalloc, preloaded at launch: with the C library's own allocator a server in Ruby takes twice the memory after a while. An
- * empty LD_PRELOAD at launch takes it away again; so does JEMALLOC_ENABLED=false in the build, as others call it.
+ * Preloads jemalloc at launch: with the C library's own allocator a Ruby server uses twice the memory after a while. An empty
+ * LD_PRELOAD at launch disables it, and so does Heroku's JEMALLOC_ENABLED=false in the build.
  */
 export async function provideAllocator(context: BuildContext, archive: DebianArchive): Promise<void> {
   const { env, layer, run, target, log } = context

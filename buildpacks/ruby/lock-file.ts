@@ -1,24 +1,24 @@
 import type { App } from '../sdk/index.ts'
 
-/** What a Gemfile.lock says, as far as it has to be known before Bundler runs. */
+/** The parts of a Gemfile.lock that are needed before Bundler runs. */
 export interface Lock {
   readonly file: string
   readonly text: string
-  /** `3.3.1`, of `RUBY VERSION`. */
+  /** `3.3.1`, from `RUBY VERSION`. */
   readonly ruby: string | undefined
   /** The Bundler that wrote it. */
   readonly bundler: string | undefined
-  /** Names of gems, with the platforms of their archives: `ruby` for those that are compiled where they need it. */
+  /** Names of gems, with the platforms of their archives: `ruby` for a gem that is compiled. */
   readonly gems: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-/** Where the Gemfile and its lock file are, from the application's directory. */
+/** The Gemfile and its lock file, relative to the application's directory. */
 export interface Gemfile {
   readonly file: string
   readonly lockFile: string
 }
 
-/** The Gemfile as Bundler finds it (bundler.io, "gemfile", "bundle config"); undefined if there is none. */
+/** The Gemfile that Bundler finds (bundler.io, "gemfile", "bundle config"); undefined if there is none. */
 export async function findGemfile(app: App, env: Readonly<Record<string, string>>): Promise<Gemfile | undefined> {
   const named = env['BUNDLE_GEMFILE']?.trim()
   const file = named ? named : await app.firstOf(['gems.rb', 'Gemfile'])

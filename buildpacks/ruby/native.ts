@@ -2,11 +2,11 @@ import type { Gem } from './bundle.ts'
 
 /** Debian packages for a gem that uses a library or a program of the system. */
 interface Native {
-  /** To compile its extension. What that is linked with goes into the image by itself. */
+  /** Needed to compile its extension. The libraries that it is linked with get into the image automatically. */
   readonly build?: readonly string[]
-  /** What it loads or starts as it runs, which no linker knows. */
+  /** Needed for libraries and programs that it loads or starts at run time, which no linker knows. */
   readonly run?: readonly string[]
-  /** Gems beside which it is not used. */
+  /** Other gems in whose presence the application does not use it. */
   readonly unless?: readonly string[]
 }
 
@@ -21,7 +21,7 @@ const natives: Readonly<Record<string, Native>> = {
   'idn-ruby': { build: ['libidn-dev'] },
   'leveldb-ruby': { build: ['libleveldb-dev'] },
   'libxml-ruby': { build: ['libxml2-dev'] },
-  // With image_processing both gems come, and Rails uses the other one.
+  // image_processing installs both gems, and Rails uses the other one.
   mini_magick: { run: ['imagemagick'], unless: ['image_processing'] },
   mysql2: { build: ['libmariadb-dev'] },
   pg: { build: ['libpq-dev'] },
@@ -42,18 +42,18 @@ const natives: Readonly<Record<string, Native>> = {
 const of = (name: string): Native | undefined => (Object.hasOwn(natives, name) ? natives[name] : undefined)
 const sorted = (names: readonly string[]): string[] => [...new Set(names)].toSorted()
 
-/** Debian packages with which those gems are compiled that come as sources. */
+/** The Debian packages for compiling gems that have only sources. */
 export function buildPackages(gems: readonly Gem[]): string[] {
   return sorted(gems.filter(({ platform }) => platform === 'ruby').flatMap(({ name }) => of(name)?.build ?? []))
 }
 
-/** Debian packages of what gems load or start. */
+/** The Debian packages that gems load or start. */
 export function runPackages(gems: readonly Gem[]): string[] {
   const isThere = (name: string) => gems.some(gem => gem.name === name)
   return sorted(gems.flatMap(({ name }) => (of(name)?.unless?.some(isThere) === true ? [] : (of(name)?.run ?? []))))
 }
 
-/** Whether anything may have to be compiled: only an archive that is made for a platform is known to have no extension in C. */
+/** Whether anything may have to be compiled: only an archive for a specific platform certainly needs no compilation. */
 export function mayCompile(gems: readonly Gem[]): boolean {
   return gems.some(({ platform, source }) => platform === 'ruby' && !source.startsWith('path:'))
 }

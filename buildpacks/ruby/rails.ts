@@ -12,20 +12,20 @@ import {
 import type { Bundle, Tools } from './bundle.ts'
 import { type Facts, isRails, rakefiles } from './start.ts'
 
-/** Directories that Rails writes to as it runs: the application's user is in the group of the build's. */
+/** Directories that Rails writes to at run time. The application's user is in the group of the build's user. */
 const written = ['log', 'storage', 'tmp', 'tmp/cache', 'tmp/pids', 'tmp/sockets', 'tmp/storage']
 
-/** What assets are compiled with. */
+/** The installation that assets are compiled with. */
 interface Installed {
   /** The layer of the gems. */
   readonly gems: string
   /** Directories of shared libraries. */
   readonly libraries: readonly string[]
-  /** Every Rakefile of a Rails application knows its tasks: one that cannot be read is a fault. */
+  /** Every Rakefile of a Rails application knows its tasks, so one that does not load is an error. */
   readonly rails: boolean
 }
 
-/** Variables of a Rails application in production. SECRET_KEY_BASE is the operator's to give: a secret in an image is none. */
+/** Variables of a Rails application in production. The operator sets SECRET_KEY_BASE, since an image cannot keep a secret. */
 export async function provideRailsVariables({ layer }: BuildContext): Promise<void> {
   const launch = {
     RAILS_ENV: byDefault('production'),
@@ -39,7 +39,7 @@ export async function provideRailsVariables({ layer }: BuildContext): Promise<vo
   })
 }
 
-/** Makes the directories that Rails writes to. */
+/** Creates the directories that Rails writes to. */
 export async function openDirectories(app: App): Promise<void> {
   for (const dir of written) {
     await mkdir(app.at(dir), { recursive: true })
@@ -48,8 +48,8 @@ export async function openDirectories(app: App): Promise<void> {
 }
 
 /**
- * Whether there may be assets to compile: with Rails, or where a Rakefile has tasks of others that are called the same, such as Hanami's and
- * those of Sprockets.
+ * Whether there may be assets to compile: with Rails, or if a Rakefile has tasks of the same names from other gems, such as Hanami's
+ * and Sprockets'.
  */
 export async function mayHaveAssets(facts: Facts): Promise<boolean> {
   const { app, gems } = facts
@@ -59,7 +59,7 @@ export async function mayHaveAssets(facts: Facts): Promise<boolean> {
   return /^[^#\n]*\bassets\b/m.test(text) || (gems.has('hanami-assets') && text.includes('hanami/rake_tasks'))
 }
 
-/** Takes away what Node.js installed for the compilation alone: it is not in the image to use it. */
+/** Removes the packages that Node.js installed only for the compilation: the image does not contain Node.js to use them. */
 export async function removeTools({ app, env, log }: BuildContext): Promise<void> {
   const paths = (env[buildOnlyPaths] ?? '').split(':').filter(path => path !== '')
   if (paths.length === 0) return
@@ -69,8 +69,8 @@ export async function removeTools({ app, env, log }: BuildContext): Promise<void
 }
 
 /**
- * Compiles assets, as Heroku does: unless a manifest is committed or there is no such task. What Sprockets and other tools keep
- * from one run to the next is kept between builds.
+ * Compiles assets, as Heroku does, unless a manifest is committed or there is no such task. The caches of Sprockets and other tools are
+ * kept between builds.
  * @param libraries directories of shared libraries that gems load
  * @throws BuildpackError if a task fails
  */
@@ -97,7 +97,7 @@ export async function compileAssets(
     BUNDLE_APP_CONFIG: join(gems, 'bundle'),
     RAILS_ENV: env['RAILS_ENV'] || 'production',
     RACK_ENV: env['RACK_ENV'] || 'production',
-    // guides.rubyonrails.org, "Configuring Rails Applications": from 7.1 on; older ones take any value for the secret.
+    // guides.rubyonrails.org, "Configuring Rails Applications": since 7.1. Older versions accept any value for the secret.
     SECRET_KEY_BASE_DUMMY: '1',
     SECRET_KEY_BASE: env['SECRET_KEY_BASE'] || 'dummy-of-the-build',
     DATABASE_URL: env['DATABASE_URL'],
@@ -130,18 +130,21 @@ export async function compileAssets(
     if (cleaned.exitCode !== 0) throw failure(log, 'rake assets:clean', cleaned)
   }
   await cache.keep()
-  // A secret for the time of the build, in place of one that is kept.
+  // A secret for the build only, so the image must not keep it.
   await rm(app.at('tmp/local_secret.txt'), { force: true })
 }
 
-/** Tasks of jsbundling-rails, cssbundling-rails and vite_ruby install the packages which are there, those for development left out. */
+/**
+ * Keeps the tasks of jsbundling-rails, cssbundling-rails and vite_ruby from installing packages, which are already installed; these
+ * tasks would leave out devDependencies.
+ */
 const installedBefore = {
   SKIP_YARN_INSTALL: '1',
   SKIP_BUN_INSTALL: '1',
   VITE_RUBY_SKIP_ASSETS_PRECOMPILE_INSTALL: 'true',
 }
 
-/** Digests of assets that somebody compiled before (Sprockets, Propshaft). */
+/** A manifest with digests of assets that somebody compiled before (Sprockets, Propshaft). */
 async function committedManifest(app: App): Promise<string | undefined> {
   const dir = 'public/assets'
   const names = await readdir(app.at(dir)).catch(() => [])
@@ -166,7 +169,7 @@ function failure(
 
 const cached = ['tmp/cache/assets', 'tmp/cache/bootsnap']
 
-/** With other gems or another Ruby the cache starts empty: nothing that a gem has put there outlives the gem (X40). */
+/** Restores the cache. With other gems or another Ruby it starts empty: nothing that a gem has written outlives the gem (X40). */
 async function restoreCache({ app, layer, run }: BuildContext, { digest }: Bundle): Promise<{ keep(): Promise<void> }> {
   const { path } = await layer('assets-cache', {
     types: { cache: true },

@@ -58,16 +58,16 @@ async function build(context: BuildContext): Promise<BuildResult> {
   log.heading('Ruby')
   const gemfile = await findGemfile(app, env)
   const lock = gemfile && (await readLock(app, gemfile))
-  // Nothing is fetched before the version is known to be one.
+  // Nothing is downloaded before the requested version is valid.
   const wanted = await wantedRuby(context, gemfile?.file, lock)
-  // Where it makes the pages of a site, nothing of Ruby is in the image.
+  // If Ruby generates the pages of a site, the image contains nothing of Ruby.
   const launch = context.plan.length === 0 || context.plan.some(({ metadata }) => metadata['launch'] !== false)
   const gems = await withTempDir(temp => install(context, { gemfile, lock, wanted, temp, launch }))
   if (!launch) return {}
   const facts: Facts = { app, gems, hasGemfile: gemfile !== undefined, env }
   const processes = await otherProcesses(facts)
   if ((await declaredStart(app, env)) !== undefined) return { launch: { processes } }
-  // A Procfile without a web process has others, release or worker, beside a server; or a program that serves nothing.
+  // A Procfile without a web process has other processes, such as release or worker, beside a server; or a program that serves nothing.
   const hasProcfile = await app.has('Procfile')
   if (hasProcfile && !(await mayServe(facts))) return { launch: { processes } }
   const start = await findStart(facts)
@@ -146,7 +146,7 @@ async function installGems(
   await removeTools(context)
 }
 
-/** Lists of directories that several bring, the first one's first. */
+/** Combines lists of directories from several sources, in their order. */
 function joined(...all: readonly Readonly<Record<string, string>>[]): Record<string, string> {
   const names = new Set(all.flatMap(Object.keys))
   return Object.fromEntries(Array.from(names, name => [name, all.flatMap(each => each[name] || []).join(':')]))

@@ -6,11 +6,11 @@ import type { DebianRelease } from '../debian/releases.ts'
 import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, BuildpackError, byDefault, digestOf, prepend } from '../sdk/index.ts'
 
-/** The interpreter in its layer, and what it takes to run it during the build. */
+/** The interpreter in its layer, and the data for running it during the build. */
 export interface Ruby {
   /** Debian's version, `3.3.14-0+deb13u1`. */
   readonly version: string
-  /** That of its standard library, in the paths of gems: `3.3.0`. */
+  /** The version of its standard library, in the paths of gems: `3.3.0`. */
   readonly abi: string
   readonly program: string
   /** The Bundler that comes with it. */
@@ -19,7 +19,7 @@ export interface Ruby {
   readonly libraries: string
 }
 
-/** A Ruby that there is. */
+/** An available Ruby. */
 export interface Offer extends DebianRelease {
   /** `3.3.14`. */
   readonly release: string
@@ -27,8 +27,8 @@ export interface Offer extends DebianRelease {
 }
 
 /**
- * The one of the stack first.
- * @throws BuildpackError if the stack has another distribution than Debian 13
+ * The available Ruby versions, the stack's first.
+ * @throws BuildpackError if the stack is not based on Debian 13
  */
 export function rubyReleases({ target }: Pick<BuildContext, 'target'>): readonly [DebianRelease, ...DebianRelease[]] {
   if ((target.distro?.version ?? '13') === '13') return [{ minor: '3.3' }, { minor: '3.1', older: 'bookworm' }]
@@ -43,10 +43,13 @@ export async function offeredRuby(archive: DebianArchive, version: DebianRelease
   return { ...version, release: whole.replace(/[-+~].*/, ''), packages }
 }
 
-/** Gems as packages of Debian's, and links for a whole system: Ruby brings the same as upstream has it, RubyGems and Bundler too. */
+/**
+ * Debian packages of gems, and links for a whole system. Ruby itself includes the same gems in upstream's form, and RubyGems and
+ * Bundler.
+ */
 const asPackagesOfDebian = /^(ruby|libruby|rake|rubygems-integration|ruby-.*)$/
 
-/** Puts Debian's Ruby into a layer, of the image too if `launch`, with the shared libraries that it needs. */
+/** Puts Debian's Ruby, with the shared libraries that it needs, into a layer, which is also in the image if `launch`. */
 export async function provideRuby(
   context: BuildContext,
   archive: DebianArchive,
@@ -91,7 +94,7 @@ export async function provideRuby(
   }
 }
 
-/** `PIDFILE` is where Puma and Rails put the number of the process: the application's directory cannot be written to. */
+/** `PIDFILE` is where Puma and Rails write the process id, since the application's directory is not writable. */
 const launchEnv = {
   PORT: byDefault('8080'),
   RACK_ENV: byDefault('production'),
@@ -100,16 +103,16 @@ const launchEnv = {
   PIDFILE: byDefault('/tmp/server.pid'),
 }
 
-/** Ruby looks for its modules below /usr, where those of the packages are compiled to be. */
+/** Ruby looks for its modules below /usr, the compiled-in path of the packages. */
 function modulesOf(dir: string, arch: string, abi: string): string {
   return [join(dir, 'usr/lib/ruby', abi), join(libraryDir(dir, arch), 'ruby', abi)].join(':')
 }
 
-/** The commands without a version in their names, run by whatever `ruby` is on the PATH: that of this layer. */
+/** Links the commands without a version in their names. The `ruby` on the PATH, which is this layer's, runs them. */
 async function linkPrograms(dir: string, minor: string): Promise<void> {
   const bin = join(dir, 'bin')
   await mkdir(bin)
-  // The programs of gems ask for the name with the version.
+  // The programs of gems use the name with the version.
   for (const name of ['ruby', `ruby${minor}`]) await symlink(`../usr/bin/ruby${minor}`, join(bin, name))
   for (const name of await readdir(join(dir, 'usr/bin'))) {
     const command = name.endsWith(minor) ? name.slice(0, -minor.length) : undefined
@@ -124,7 +127,7 @@ async function linkPrograms(dir: string, minor: string): Promise<void> {
 
 const headersLayer = 'headers'
 
-/** Extensions in C are compiled with headers that are in a layer of the build alone, beside that of Ruby. */
+/** Makes Ruby compile C extensions with headers in a build-only layer beside its own. */
 async function useHeaders(dir: string, arch: string, abi: string): Promise<void> {
   const include = join(dir, '..', headersLayer, 'usr/include')
   const triplet = libraryDir('', arch).split('/').at(-1) ?? ''
@@ -135,7 +138,7 @@ async function useHeaders(dir: string, arch: string, abi: string): Promise<void>
   }
 }
 
-/** Puts the headers of Ruby into that layer. @returns variables with which compilers find what is in it */
+/** Puts the headers of Ruby into that layer. @returns variables with which compilers find its contents */
 export async function provideHeaders(
   context: BuildContext,
   archive: DebianArchive,

@@ -4,26 +4,26 @@ import { type App, BuildpackError, digestOf } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** Where gems go and which, as the build decides; `BUNDLE_FROZEN` is part of `BUNDLE_DEPLOYMENT`. */
+/** Settings that the build controls: the place and the selection of gems. `BUNDLE_FROZEN` is part of `BUNDLE_DEPLOYMENT`. */
 const own = ['PATH', 'DEPLOYMENT', 'FROZEN', 'BIN', 'SYSTEM_BINDIR', 'PATH__SYSTEM', 'CLEAN', 'APP_CONFIG', 'GEMFILE']
-/** How gems come here: none of these changes which. */
+/** Settings for downloading gems: none of these changes the selection. */
 const way = /^(?:JOBS|RETRY|TIMEOUT|SSL_\w+|SILENCE_\w+|USER_\w+|DISABLE_\w+|IGNORE_MESSAGES|VERSION)$/
-/** What C is compiled with, and the usual switches of gems that bring a library or use that of the system. */
+/** Compiler settings, and the usual switches of gems that either include a library or use the system's. */
 const compilers = /^(?:CFLAGS|CPPFLAGS|CXXFLAGS|LDFLAGS|CC|CXX|PKG_CONFIG_PATH|MAKEFLAGS|\w+_USE_SYSTEM_LIBRARIES)$/
 
-/** The settings of Bundler for a build, from the application's .bundle/config and the variables of the user. */
+/** Bundler's settings for a build, from the application's .bundle/config and the user's variables. */
 export interface BundleSettings {
-  /** Groups that are left out, as Bundler writes them: `development:test`. */
+  /** Excluded groups, in Bundler's format: `development:test`. */
   readonly without: string
-  /** What else .bundle/config says, by the names of variables. */
+  /** The other settings of .bundle/config, by the names of variables. */
   readonly others: Readonly<Record<string, string>>
-  /** Of all that changes what is installed. */
+  /** A digest of all settings that affect the installed gems. */
   readonly digest: string
 }
 
 /**
- * Bundler prefers .bundle/config to variables (bundler.io, "bundle config"). What that file says of places would send gems elsewhere
- * than into the image, and is left out.
+ * Reads the settings. Bundler prefers .bundle/config to variables (bundler.io, "bundle config"). Paths in that file would send gems
+ * outside of the image, so they are left out.
  * @throws BuildpackError for a line that cannot be understood
  */
 export async function readSettings(app: App, env: Env): Promise<BundleSettings> {
@@ -56,7 +56,7 @@ export function formatConfig(settings: Readonly<Record<string, string>>): string
     .join('')}`
 }
 
-/** Bundler's own subset of YAML: a line for each setting, its value plain or in quotes; a list has lines of its own. */
+/** Parses Bundler's own subset of YAML: a line for each setting, with a plain or quoted value. A list has lines of its own. */
 export function parseConfig(text: string, where: string): Record<string, string> {
   const settings: Record<string, string> = {}
   let last = ''
@@ -81,7 +81,7 @@ export function parseConfig(text: string, where: string): Record<string, string>
 }
 
 const settingOf = (name: string): string => name.slice('BUNDLE_'.length)
-/** `BUNDLE_GEMS__EXAMPLE__COM`: two underscores stand for a dot of a host's name. */
+/** `BUNDLE_GEMS__EXAMPLE__COM`: two underscores stand for a dot in a host's name. */
 export const isCredential = (name: string): boolean => /__/.test(name) && !/^BUNDLE_(?:MIRROR|BUILD|LOCAL)__/.test(name)
-/** Tokens change while what they open stays the same. */
+/** A URL without user and password: tokens change while the source stays the same. */
 const withoutUser = (url: string): string => url.replaceAll(/(:\/\/)[^/@\s]+@/g, '$1')

@@ -3,7 +3,7 @@ import type { BuildContext, RubySite } from '../sdk/index.ts'
 import type { Tools } from './bundle.ts'
 
 /**
- * Makes the pages of a site that the static buildpack serves.
+ * Generates the pages of a site that the static buildpack serves.
  * @param installed the layer of the gems, and directories of shared libraries
  * @throws BuildpackError if the generator fails
  */

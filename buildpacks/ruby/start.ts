@@ -1,13 +1,13 @@
 import { type App, BuildpackError, type LaunchProcess, shellProcess, shellQuote } from '../sdk/index.ts'
 import { functionStart } from './functions.ts'
 
-/** What starts the application, and why this. */
+/** A start command, and the reason for it. */
 export interface Start {
   readonly command: string
   readonly why: string
 }
 
-/** The application as far as its start depends on it. */
+/** The facts about the application that its start depends on. */
 export interface Facts {
   readonly app: App
   /** Names of gems; empty without a Gemfile. */
@@ -18,13 +18,13 @@ export interface Facts {
 
 const host = '0.0.0.0'
 const port = '${PORT:-8080}'
-/** Programs without a config.ru, in the order in which they are tried. */
+/** Start files without a config.ru, by precedence. */
 export const programs: readonly string[] = ['app.rb', 'main.rb', 'server.rb', 'web.rb', 'src/main.rb', 'src/app.rb']
 
-/** Names by which rake looks for its tasks. */
+/** Names of files in which rake looks for tasks. */
 export const rakefiles = ['Rakefile', 'rakefile', 'Rakefile.rb', 'rakefile.rb'] as const
 
-/** Rails: its gem, and what every application of it has. */
+/** Whether the application is a Rails application: it has the gem, and the files of every Rails application. */
 export async function isRails({ app, gems }: Facts): Promise<boolean> {
   return gems.has('railties') && (await app.has('config/application.rb'))
 }
@@ -36,7 +36,7 @@ export async function mayServe(facts: Facts): Promise<boolean> {
   return served && (await facts.app.has('config.ru'))
 }
 
-/** What starts the application; undefined if nothing is recognised. */
+/** The start of the application; undefined if nothing is recognised. */
 export async function findStart(facts: Facts): Promise<Start | undefined> {
   const { app, gems, hasGemfile } = facts
   if (await isRails(facts)) {
@@ -55,7 +55,7 @@ export async function findStart(facts: Facts): Promise<Start | undefined> {
   return undefined
 }
 
-/** Servers of Rack applications, the most usual first, with what makes them listen. */
+/** Servers of Rack applications, the most usual first, with commands that make them listen. */
 const servers: readonly (readonly [gem: string, command: (app: App) => Promise<string>])[] = [
   ['puma', () => Promise.resolve(`puma --bind tcp://${host}:${port}`)],
   ['falcon', () => Promise.resolve(`falcon serve --bind http://${host}:${port}`)],
@@ -76,7 +76,7 @@ async function rackStart({ app, gems, hasGemfile }: Facts): Promise<Start> {
     if (!gems.has(gem)) continue
     return { command: `bundle exec ${await command(app)}`, why: `config.ru is there, and ${gem} is in the bundle` }
   }
-  // rack.github.io, "Upgrade guide": from Rack 3 on, rackup is a gem of its own, and serves with WEBrick.
+  // rack.github.io, "Upgrade guide": since Rack 3, rackup is a separate gem, and serves with WEBrick.
   if (gems.has('rackup') && gems.has('webrick')) {
     return {
       command: `bundle exec rackup --host ${host} --port ${port}`,
@@ -104,7 +104,7 @@ export async function otherProcesses(facts: Facts): Promise<LaunchProcess[]> {
   return processes
 }
 
-/** Gems that work on jobs in a process of their own, and what starts it. */
+/** Gems that process jobs in a separate process, and its command. */
 const workers: readonly (readonly [gem: string, command: string])[] = [
   ['good_job', 'bundle exec good_job start'],
   ['karafka', 'bundle exec karafka server'],

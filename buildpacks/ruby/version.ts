@@ -13,10 +13,10 @@ import { checkOffered, type Wanted, wantedOf, type Wish } from '../debian/offere
 import type { Lock } from './lock-file.ts'
 
 /**
- * What the application asks for. A bare release in a file of a version manager accepts later patches of it, as those only mend
- * faults; that of a Gemfile is exact, as Bundler refuses any other.
+ * The version that the application requests. A bare release in a file of a version manager also accepts later patches, since these only
+ * fix faults. One in a Gemfile is exact, as Bundler refuses any other.
  * @param gemfile the Gemfile's name; undefined if there is none
- * @throws BuildpackError for what is no version of Ruby
+ * @throws BuildpackError for a text that is no version of Ruby
  */
 export async function wantedRuby(
   { app, env }: Pick<Context, 'app' | 'env'>,
@@ -34,13 +34,13 @@ export async function wantedRuby(
   return wantedOf([first, declared], [locked, ...files])
 }
 
-/** `checkOffered`, of Ruby. */
+/** `checkOffered` for Ruby. */
 export const checkVersion = (wanted: Wanted, releases: readonly [string, ...string[]]): string[] =>
   checkOffered(wanted, 'Ruby', releases, ({ where }, minor) =>
     where.startsWith('Gemfile') || where.startsWith('gems.rb') ? `ruby "~> ${minor}"` : minor,
   )
 
-/** Whether a bare release stands for itself alone, or for later patches of it as well. */
+/** Whether a bare release means only itself, or also later patches. */
 type Bare = 'exact' | 'patches'
 
 function toWish({ value, where }: VersionRequest, bare: Bare): Wish {
@@ -55,7 +55,7 @@ function toWish({ value, where }: VersionRequest, bare: Bare): Wish {
   )
 }
 
-/** @returns undefined for what is no requirement */
+/** @returns undefined for an invalid requirement */
 export function toRequirement(text: string, bare: Bare): string | undefined {
   const clauses = text.split(',').map(part => toClause(part.trim(), bare))
   return clauses.includes(undefined) ? undefined : clauses.join(', ')
@@ -75,8 +75,8 @@ function toClause(clause: string, bare: Bare): string | undefined {
 }
 
 /**
- * The Gemfile's `ruby "3.3.1"`, `ruby "~> 3.3", "< 3.4"` or `ruby file: ".ruby-version"`. What it computes only Bundler can tell,
- * which it does when it reads the Gemfile.
+ * The Gemfile's `ruby "3.3.1"`, `ruby "~> 3.3", "< 3.4"` or `ruby file: ".ruby-version"`. Only Bundler can evaluate a computed
+ * requirement, which it does when it reads the Gemfile.
  */
 async function fromGemfile(app: App, gemfile: string): Promise<Wish | undefined> {
   const lines = ((await app.read(gemfile)) ?? '').split('\n')

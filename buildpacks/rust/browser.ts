@@ -3,17 +3,17 @@ import { tableOf } from '../sdk/tables.ts'
 import type { Crate } from './metadata.ts'
 import { parseToml } from '../../lifecycle/spec/toml.ts'
 
-/** Crates of pages that WebAssembly shows. */
+/** Crates for pages in WebAssembly. */
 const pages = ['yew', 'leptos', 'sycamore', 'seed']
 
 /**
- * Programs that only a browser runs compile for this machine too, and end as soon as they start; what serves them is made by a tool of
- * its own.
- * @param crates those that the application is built of
+ * Refuses programs that only a browser runs. They also compile for this machine, but end as soon as they start. A separate tool
+ * generates the files to serve.
+ * @param crates the crates that the application is built from
  * @throws BuildpackError that names the tool
  */
 export async function refuseBrowserPrograms({ app, env }: BuildContext, crates: readonly Crate[]): Promise<void> {
-  // Features tell a server from the pages.
+  // Features distinguish a server from the pages.
   if (env['BP_CARGO_INSTALL_ARGS'] || crates.filter(({ programs }) => programs.length > 0).length > 1) return
   const document = parseToml((await app.read('Cargo.toml')) ?? '', 'Cargo.toml')
   const metadata = [tableOf(document['package']), tableOf(document['workspace'])].map(table =>

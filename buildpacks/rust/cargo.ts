@@ -9,7 +9,7 @@ import type { Toolchain } from './toolchain.ts'
 export interface Cargo {
   /**
    * The output of `cargo ARGS`.
-   * @throws BuildpackError if it fails, with what can be done about it
+   * @throws BuildpackError with a fix if it fails
    */
   run(args: readonly string[], options?: CargoOptions): Promise<string>
 }
@@ -27,7 +27,7 @@ export function cargoWith({ env, run }: BuildContext, toolchain: Toolchain, home
     CARGO_HOME: home,
     CARGO_INCREMENTAL: '0',
     CARGO_TERM_PROGRESS_WHEN: 'never',
-    // Credentials and ssh keys are where git looks for them.
+    // git finds its usual credentials and ssh keys.
     CARGO_NET_GIT_FETCH_WITH_CLI: env['CARGO_NET_GIT_FETCH_WITH_CLI'] ?? 'true',
     RUSTUP_TOOLCHAIN: undefined,
   }
@@ -48,7 +48,7 @@ export function cargoWith({ env, run }: BuildContext, toolchain: Toolchain, home
   }
 }
 
-/** What to do about the failures that are not in the application's code. */
+/** The fix for failures that are not in the application's code. */
 function fixOf(stderr: string): string | undefined {
   const fixes: readonly (readonly [RegExp, string])[] = [
     [
@@ -74,9 +74,9 @@ function fixOf(stderr: string): string | undefined {
 }
 
 /**
- * Cargo's home, with the archives of crates. Build scripts run with it within reach, so of an earlier build only this is believed:
- * archives that have Cargo.lock's checksum, the registries' indexes, and clones that the same Cargo.lock made. Cargo unpacks the
- * crates anew.
+ * Cargo's home, with the archives of crates. Build scripts can write to it, so only these files of an earlier build are trusted:
+ * archives with Cargo.lock's checksum, the registries' indexes, and clones that the same Cargo.lock made. Cargo unpacks the crates
+ * again.
  */
 export async function provideHome(
   { layer }: BuildContext,
@@ -98,7 +98,7 @@ export async function provideHome(
   return path
 }
 
-/** Leaves what the next build may use: it is the same as long as Cargo.lock is. */
+/** Keeps only files that the next build may use. They are the same as long as Cargo.lock is. */
 export async function tidyHome(home: string, withClones = true): Promise<void> {
   const keptHere: Readonly<Record<string, readonly string[]>> = {
     '.': ['registry', ...(withClones ? ['git'] : [])],

@@ -7,17 +7,20 @@ import type { Crate, RustProgram } from './metadata.ts'
 
 type Env = Readonly<Record<string, string>>
 
-/** Arguments for Cargo that come from the user. */
+/** Arguments for Cargo from the user. */
 export interface CargoArguments {
-  /** Which features are on, for every command that wants to know. */
+  /** The enabled features, for every command that needs them. */
   readonly features: readonly string[]
-  /** The others, for `cargo build`. */
+  /** The other arguments, for `cargo build`. */
   readonly build: readonly string[]
   /** The folder of the profile, in the target directory. */
   readonly profile: string
 }
 
-/** BP_CARGO_INSTALL_ARGS as `cargo build` has it: those that only `cargo install` knows say where to, which is known. */
+/**
+ * Converts BP_CARGO_INSTALL_ARGS for `cargo build`. Arguments that only `cargo install` has name the place of the installation, which
+ * is fixed, so they are dropped.
+ */
 export function cargoArguments(env: Env): CargoArguments {
   const setting = firstSetting(env, 'BP_CARGO_INSTALL_ARGS')
   const words = setting === undefined ? [] : splitWords(setting.value, setting.name)
@@ -38,7 +41,7 @@ export function cargoArguments(env: Env): CargoArguments {
 }
 
 /**
- * The programs to build: of the members that the user names, else of Cargo.toml's default-members, else of all.
+ * The programs to build: of the members that the user names, else of Cargo.toml's default-members, else of all members.
  * @throws BuildpackError if there is none
  */
 export async function findPrograms(
@@ -67,7 +70,7 @@ export async function findPrograms(
   return choosePrograms(context, all, { appName: root?.name ?? '', setting: 'BP_CARGO_WORKSPACE_MEMBERS' })
 }
 
-/** By the crate's name, or by its folder; `crates/*` is all in a folder. */
+/** Members by the crate's name, or by its folder; `crates/*` means all in a folder. */
 function membersNamed(members: readonly Crate[], name: string, where: string): Crate[] {
   const path = posix.join(name, '.')
   const found = members.filter(member => member.name === name || posix.matchesGlob(member.dir, path))
@@ -89,10 +92,10 @@ export interface Compilation {
 }
 
 /**
- * Compiles the programs into `out`. The crates from elsewhere stay compiled in a layer; those of the application are taken out of it
- * again, since Cargo goes by the times of their files, and since the layer then is the same for every change to them. Build scripts
- * can write there: with another Cargo.lock all is compiled anew, so that none outlives the crate that it came with.
- * @returns the programs that there are: those with required features may be off
+ * Compiles the programs into `out`. Compiled third-party crates stay in a layer. Those of the application are removed from it, since
+ * Cargo compares the times of their files, and since changes of the application then do not change the layer. Build scripts can write
+ * to the layer: with another Cargo.lock everything is compiled again, so that nothing outlives the crate that wrote it.
+ * @returns the compiled programs: those with required features may be off
  */
 export async function compile(context: BuildContext, job: Compilation, out: string): Promise<RustProgram[]> {
   const { log } = context
@@ -105,7 +108,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
       Rust: job.rust,
       'Cargo.lock': digestOf(job.lockText),
       arguments: [args.profile, ...args.features].join(' '),
-      // What another command has left there may look like what this one makes.
+      // Files that another command has left there may look like this one's output.
       ...(own && { [own.name]: digestOf(own.value) }),
     },
     create: async () => {},
@@ -135,7 +138,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
   return built
 }
 
-/** In the profile's folder; below that of a target, if .cargo/config.toml names one. */
+/** In the profile's folder, which is below a target's folder if .cargo/config.toml names a target. */
 async function findBuilt(target: string, folder: string, name: string): Promise<string | undefined> {
   const dirs = ['.', ...(await readdir(target)).toSorted()]
   for (const dir of dirs) {
@@ -145,14 +148,14 @@ async function findBuilt(target: string, folder: string, name: string): Promise<
   return undefined
 }
 
-/** Takes what was compiled of the application out of the target directory. */
+/** Removes the application's compiled crates from the target directory. */
 async function forget({ cargo, crates, args }: Compilation, target: string, env: Env): Promise<void> {
   const own = crates.filter(({ isOwn }) => isOwn).flatMap(({ name }) => ['--package', name])
   try {
     await cargo.run(['clean', '--offline', '--profile', args.profile, ...own], { env, quiet: true })
   } catch (error) {
     if (!(error instanceof BuildpackError)) throw error
-    // Better no crate than one that is not what it seems.
+    // No crates are better than a tampered one.
     for (const name of await readdir(target)) await rm(join(target, name), { recursive: true, force: true })
   }
 }

@@ -8,9 +8,9 @@ const text = String.raw`&?\s*"(?<address>[^"{}]*:\d+)"(?=\s*[,)]|\s*\.parse\b)`
 const pair = String.raw`(?:&?\s*SocketAddr::from\(\s*)?\(\s*["[]\s*(?<host>[^"\]]*?)\s*["\]]\s*,\s*(?<port>\d+)\s*\)`
 const literal = `(?:${text}|${pair})?`
 
-/** Listeners of the library and of Tokio and Poem; Hyper's server. */
+/** Listeners of the standard library, Tokio and Poem; Hyper's server. */
 const bind = new RegExp(String.raw`\b(?!Udp|Unix)\w+::(?:try_)?bind\w*\(\s*${literal}`, 'g')
-/** Methods of which other types have some as well, and what has to be in a source for them to be a server's. */
+/** Methods whose names other types also use, and the text that a source needs for them to belong to a server. */
 const methods: readonly (readonly [RegExp, RegExp])[] = [
   [/\bHttpServer\b/, new RegExp(String.raw`\.bind\w*\(\s*${literal}`, 'g')],
   [/\bwarp\b/, new RegExp(String.raw`\.(?:run|try_bind\w*|bind_with_graceful_shutdown)\(\s*${literal}`, 'g')],
@@ -26,7 +26,7 @@ export const rustListening: ListeningRules = {
   reads: 'as in std::env::var("PORT")',
 }
 
-/** A source with empty lines in place of its tests, which end with a brace as far to the right as they begin. */
+/** A source with empty lines in place of its tests. A test ends with a brace at the indentation of its beginning. */
 function withoutTests(source: string): string {
   let end: string | undefined
   let isBefore = false
@@ -47,13 +47,13 @@ function withoutTests(source: string): string {
   return lines.join('\n')
 }
 
-/** A source with an address that has a name in place of its name where something listens on it. */
+/** A source in which the values of address constants replace their names in listening calls. */
 function withConstants(source: string): string {
   const constants = new Map<string, string>()
   const declaration =
     /\blet\s+(\w+)(?:\s*:\s*[\w:&]+)?\s*=\s*(SocketAddr::from\(\s*\(\s*\[[\d,\s]+\]\s*,\s*\d+\s*\)\s*\)|"[^"{}\n]*:\d+")\s*;/g
   for (const [, name = '', value = ''] of source.matchAll(declaration)) {
-    // Of two with one name it is not known which is meant.
+    // If two constants have the same name, it is not known which one is meant.
     constants.set(name, constants.has(name) ? '' : value.replaceAll(/\s+/g, ' '))
   }
   return source.replaceAll(/(bind\w*\(|\.run\()\s*&?(\w+)(?=\s*[,)])/g, (call, start: string, name: string) =>
@@ -61,12 +61,12 @@ function withConstants(source: string): string {
   )
 }
 
-/** Rocket has variables of its own for where it listens, which is port 8000 of localhost without them. */
+/** Rocket has its own variables for its address. The default is port 8000 of localhost. */
 const rocketScript = `#!/bin/sh
 [ -n "\${ROCKET_PORT-}" ] || printf 'ROCKET_PORT = "%s"\\n' "\${PORT:-8080}" >&3
 `
 
-/** Lets Rocket listen on $PORT of all interfaces, by a program of exec.d (buildpack.md, "exec.d"). */
+/** Makes Rocket listen on $PORT of all interfaces, with a program of exec.d (buildpack.md, "exec.d"). */
 export async function provideRocketAddress({ layer, log }: BuildContext, crates: readonly Crate[]): Promise<void> {
   if (!crates.some(({ name, isOwn }) => name === 'rocket' && !isOwn)) return
   log.info('Rocket listens on $PORT of all interfaces; ROCKET_PORT and ROCKET_ADDRESS say otherwise')

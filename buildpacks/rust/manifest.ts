@@ -3,17 +3,17 @@ import { parseToml } from '../../lifecycle/spec/toml.ts'
 import { type App, BuildpackError } from '../sdk/index.ts'
 import { tableOf } from '../sdk/tables.ts'
 
-/** A value and its place, for messages: `1.85` of `Cargo.toml rust-version`. */
+/** A value and its place, for messages: `1.85` from `Cargo.toml rust-version`. */
 export interface Located {
   readonly value: string
   readonly where: string
 }
 
-/** What a Cargo.toml says that is needed before Cargo can read it. */
+/** The parts of a Cargo.toml that are needed before Cargo can read it. */
 export interface Manifest {
   /** The oldest Rust that can build it. */
   readonly rustVersion: Located | undefined
-  /** The members that Cargo builds if nobody says which. */
+  /** The members that Cargo builds by default. */
   readonly defaultMembers: readonly string[] | undefined
 }
 
@@ -58,7 +58,7 @@ export async function readLock(app: App): Promise<{ text: string; crates: Locked
   return { text, crates }
 }
 
-/** `1.85` as semver has it: 1.85.0; undefined if it is no version. */
+/** `1.85` in semver's form: 1.85.0; undefined for an invalid version. */
 export function toVersion(text: string): string | undefined {
   const parts = /^(\d+)(?:\.(\d+))?(?:\.(\d+))?$/.exec(text.trim())
   return parts === null ? undefined : (semver.valid(`${parts[1]}.${parts[2] ?? 0}.${parts[3] ?? 0}`) ?? undefined)

@@ -3,17 +3,17 @@ import { type Component, packageUrl, type Program } from '../sdk/index.ts'
 import { type Table, tableOf } from '../sdk/tables.ts'
 import { textOf } from './manifest.ts'
 
-/** A crate that an application is built of. */
+/** A crate that an application is built from. */
 export interface Crate {
   readonly name: string
   readonly version: string
-  /** The application's own; others are from a registry or from git. */
+  /** It belongs to the application; other crates come from a registry or from git. */
   readonly isOwn: boolean
   readonly isMember: boolean
-  /** Of an own crate, relative to the application. */
+  /** The folder of an own crate, relative to the application. */
   readonly dir: string
   readonly features: readonly string[]
-  /** The oldest Rust that can build it, as it says. */
+  /** The oldest Rust that can build it, by its manifest. */
   readonly rustVersion: string | undefined
   readonly license: string | undefined
   readonly programs: readonly RustProgram[]
@@ -26,8 +26,8 @@ export interface RustProgram extends Program {
 }
 
 /**
- * The crates in the output of `cargo metadata --format-version 1`, but for those that no crate in use depends on
- * (doc.rust-lang.org/cargo, "cargo metadata").
+ * The crates in the output of `cargo metadata --format-version 1`, except those that no used crate depends on (doc.rust-lang.org/cargo,
+ * "cargo metadata").
  */
 export function readMetadata(json: string, appDir: string): Crate[] {
   const document = tableOf(JSON.parse(json))
@@ -75,7 +75,7 @@ function programsOf(
     .toSorted((a, b) => Number(b.name === main) - Number(a.name === main))
 }
 
-/** The crates from elsewhere, for a bill of materials. */
+/** The third-party crates, for a bill of materials. */
 export function crateComponents(crates: readonly Crate[]): Component[] {
   return crates
     .filter(({ isOwn }) => !isOwn)

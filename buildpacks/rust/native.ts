@@ -1,8 +1,8 @@
 import type { Crate } from './metadata.ts'
 
 /**
- * Debian packages that crates with native code need to be built, beside what the build image has, unless one of the named features
- * makes them bring or find their own.
+ * Debian packages for building crates with native code, beside those of the build image. They are not needed if one of the named
+ * features is on, with which a crate includes or finds its own library.
  */
 const packagesOfCrates: Readonly<
   Record<string, { readonly packages: readonly string[]; readonly unless?: readonly string[] }>
@@ -36,7 +36,7 @@ const packagesOfCrates: Readonly<
   'mysqlclient-sys': { packages: ['libmariadb-dev'], unless: ['bundled'] },
   'pq-sys': { packages: ['libpq-dev'], unless: ['bundled', 'bundled_without_openssl'] },
   'proj-sys': { packages: ['libproj-dev'], unless: ['bundled_proj'] },
-  // Types such as google.protobuf.Timestamp are in a package of their own.
+  // Types such as google.protobuf.Timestamp are in a separate package.
   'prost-build': { packages: ['libprotobuf-dev', 'protobuf-compiler'] },
   'rdkafka-sys': { packages: ['librdkafka-dev'], unless: ['cmake-build'] },
   'sasl2-sys': { packages: ['libsasl2-dev'], unless: ['vendored'] },

@@ -77,7 +77,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const args = cargoArguments(env)
   const home = await provideHome(context, lock ?? { text: '', crates: [] })
   const archive = await DebianArchive.open(context, temp)
-  // Of crates that nobody has chosen yet, those that this Rust can build.
+  // For crates without a locked version, Cargo chooses those that this Rust can build.
   const resolver = { CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS: 'fallback' }
   const listCrates = async (cargo: Cargo): Promise<Crate[]> => {
     const flags = [...(lock ? ['--locked'] : []), '--filter-platform', tripleOf(context.target.arch), ...args.features]
@@ -94,7 +94,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   log.info(`Programs: ${programs.map(({ name, dir }) => `${name} (${dir})`).join(', ')}`)
   const native = await provideNativePackages(context, archive, nativePackages(crates))
   const out = join(temp, 'programs')
-  // Without one, Cargo has made it just now.
+  // Without a lock file, Cargo has just created one.
   const lockText = lock?.text ?? (await app.read('Cargo.lock')) ?? ''
   const job = {
     cargo,
@@ -128,7 +128,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   return { launch: { processes } }
 }
 
-/** Both the compiler's libraries and those that are linked have to be found. */
+/** Programs have to find both the compiler's libraries and the linked ones. */
 function withLibraries(env: Readonly<Record<string, string>>, toolchain: Toolchain): Record<string, string> {
   const { LD_LIBRARY_PATH, PATH, ...others } = env
   const libraries = [toolchain.env['LD_LIBRARY_PATH'], LD_LIBRARY_PATH].filter(Boolean).join(':')
@@ -148,8 +148,8 @@ interface Choice {
 }
 
 /**
- * Debian's Rust, if it is what is asked for and as new as the application and every crate of it need; else rustup's.
- * @throws BuildpackError if what is asked for is older than what a crate needs
+ * Debian's Rust, if it satisfies the request and is as new as the application and every crate of it need; else rustup's.
+ * @throws BuildpackError if the requested version is older than a crate needs
  */
 async function chooseToolchain(context: BuildContext, choice: Choice) {
   const { manifest, request, archive, home, listCrates } = choice
@@ -181,7 +181,7 @@ async function chooseToolchain(context: BuildContext, choice: Choice) {
   }
 }
 
-/** What has to come from rustup instead of Debian; undefined if Debian's will do. */
+/** The version that has to come from rustup instead of Debian; undefined if Debian's is sufficient. */
 function unfitness({ version }: DebianRust, { manifest, request }: Choice) {
   if (request !== undefined && !fulfils(version, request)) {
     return { channel: request.value, targets: request.targets, where: request.where }
@@ -192,7 +192,7 @@ function unfitness({ version }: DebianRust, { manifest, request }: Choice) {
   return { channel: 'stable', targets: request?.targets ?? [], where: `${minimum.where} ${minimum.value}` }
 }
 
-/** The crate that needs the newest Rust of those that need one newer than `version`. */
+/** The crate that needs the newest Rust, among those that need a newer one than `version`. */
 function mostDemanding(crates: readonly Crate[], version: string): Located | undefined {
   const versionOf = ({ rustVersion = '0' }: Crate) => toVersion(rustVersion) ?? '0.0.0'
   const found = crates.filter(({ rustVersion }) => !isNewEnough(version, rustVersion))

@@ -1,7 +1,7 @@
 import { type App, isServeName, noSubcommand, programFiles, type Subcommand } from '../sdk/index.ts'
 import { closingBracket, inBrackets } from '../sdk/subcommand.ts'
 
-/** A struct or an enum that clap derives something for. */
+/** A struct or an enum for which clap derives something. */
 interface Derived {
   readonly place: string
   readonly kind: string
@@ -10,15 +10,15 @@ interface Derived {
   readonly body: string
 }
 
-/** A field or a variant, with the attributes before it. */
+/** A field or a variant, with its preceding attributes. */
 interface Item {
   readonly attributes: string
   readonly text: string
 }
 
 /**
- * What a program does without arguments, where clap derives its commands: one has to be given, and one of them is called `serve` or
- * `server` and needs no more.
+ * What a program does without arguments, if clap derives its commands: it requires one, and one of them is called `serve` or `server`
+ * and needs no further argument.
  * @param dir the folder of its sources: `src/`
  */
 export async function clapSubcommand(app: App, dir: string): Promise<Subcommand> {
@@ -26,7 +26,7 @@ export async function clapSubcommand(app: App, dir: string): Promise<Subcommand>
   for (const file of await programFiles(app, '.rs')) {
     if (!file.startsWith(dir)) continue
     const source = ((await app.read(file)) ?? '').replaceAll(/^[ \t]*\/\/.*$/gm, '')
-    // Commands of a builder, and a program that reads its arguments from elsewhere, are not understood.
+    // The analysis does not understand commands from a builder, nor a program that reads its arguments from elsewhere.
     if (/\bCommand::new\(|\bparse_from\(|\bfallback_subcommand\b/.test(source) && /\bclap\b/.test(source))
       return noSubcommand
     found.push(...derivedIn(file, source))
@@ -40,7 +40,7 @@ export async function clapSubcommand(app: App, dir: string): Promise<Subcommand>
   if (parser === undefined || others.length > 0) return noSubcommand
   const { struct, field } = parser
   const type = /:\s*(?:\w+::)*(\w+)\s*$/.exec(field.text)?.[1]
-  // Option has none by default, and what is behind a name of its own is not known.
+  // Option means that no command is required, and the target of a type alias is not known.
   const [commands, ...more] = found.filter(({ kind, name }) => kind === 'enum' && name === type)
   if (commands === undefined || more.length > 0) return noSubcommand
   const unclear: Subcommand = { state: 'unclear', where: struct.place }
@@ -68,7 +68,7 @@ function derivedIn(file: string, source: string): Derived[] {
   }))
 }
 
-/** The parts of a body between commas, where no bracket is open. */
+/** The parts of a body that are separated by commas outside of brackets. */
 function itemsOf(body: string): Item[] {
   const items: string[] = []
   let start = 0
@@ -87,11 +87,11 @@ function itemsOf(body: string): Item[] {
     .filter(({ text }) => text !== '')
 }
 
-/** `HashMap<String` of `HashMap<String, u16>`. */
+/** Whether a part ends inside angle brackets, such as `HashMap<String` of `HashMap<String, u16>`. */
 const isInAngles = (text: string): boolean =>
   (text.match(/</g)?.length ?? 0) > (text.replaceAll(/[-=]>/g, '').match(/>/g)?.length ?? 0)
 
-/** The fields of a variant: its own, or those of the struct that it holds; one that needs a value if it is not known. */
+/** The fields of a variant: its own, or those of the struct that it holds. For an unknown struct, one field that needs a value. */
 function fieldsOf({ text }: Item, all: readonly Derived[]): Item[] {
   const open = text.search(/[({]/)
   if (open === -1) return []
@@ -102,7 +102,7 @@ function fieldsOf({ text }: Item, all: readonly Derived[]): Item[] {
   return struct === undefined ? [{ attributes: '', text: inner }] : itemsOf(struct.body)
 }
 
-/** An argument that may be left out: PORT alone is always set. */
+/** Whether an argument may be left out. Of the variables only PORT is always set. */
 function needsNoValue({ attributes, text }: Item): boolean {
   if (/\b(?:subcommand|flatten|required)\b/.test(attributes)) return false
   if (/\b(?:default_value\w*|skip|num_args\s*=\s*0)\b/.test(attributes) || /\benv\s*=\s*"PORT"/.test(attributes))

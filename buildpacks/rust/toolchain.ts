@@ -23,7 +23,7 @@ export interface Toolchain {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Rust's names of machines. */
+/** Rust's names for architectures. */
 const triples: Readonly<Record<string, string>> = {
   amd64: 'x86_64-unknown-linux-gnu',
   arm64: 'aarch64-unknown-linux-gnu',
@@ -33,7 +33,7 @@ export function tripleOf(arch: string): string {
   return triples[arch] ?? `${arch}-unknown-linux-gnu`
 }
 
-/** Debian's Rust: what the archive has for the stack's release. */
+/** Debian's Rust: the version in the archive for the stack's release. */
 export interface DebianRust {
   readonly version: string
   provide(): Promise<Toolchain>
@@ -64,8 +64,8 @@ export async function debianRust(context: BuildContext, archive: DebianArchive):
 }
 
 /**
- * A toolchain from rustup, which Debian packages: it knows all channels, verifies what it downloads by the channel's digests, and
- * takes RUSTUP_DIST_SERVER. It is asked in each build whether a channel that moves, such as `nightly` or `1.90`, has moved.
+ * A toolchain from rustup, which Debian packages. rustup knows all channels, verifies its downloads by the channel's digests, and
+ * honours RUSTUP_DIST_SERVER. Each build asks it whether a moving channel, such as `nightly` or `1.90`, has a newer release.
  */
 export async function rustupToolchain(
   context: BuildContext,
@@ -74,7 +74,7 @@ export async function rustupToolchain(
     readonly channel: string
     readonly targets: readonly string[]
     readonly where: string
-    /** What could be had instead, for messages. */
+    /** The alternative, for messages. */
     readonly debian: string
   },
 ): Promise<Toolchain> {
@@ -93,7 +93,7 @@ export async function rustupToolchain(
   return { version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? channel, bin, env: {} }
 }
 
-/** A release and a dated channel stay what they are; `rustup check` says of others whether a newer one is out. */
+/** A release and a dated channel never change. For others, `rustup check` says whether a newer one is available. */
 async function isCurrent(
   context: BuildContext,
   archive: DebianArchive,
@@ -112,7 +112,7 @@ async function isCurrent(
   return drop(newer === undefined ? `rustup cannot tell whether there is a newer ${channel}` : newer)
 }
 
-/** rustup's own variable for a mirror wins over the one that all buildpacks have. */
+/** rustup's own variable for a mirror overrides the one of all buildpacks. */
 async function rustupEnv(context: BuildContext, temp: string): Promise<Record<string, string | undefined>> {
   const own = { CARGO_HOME: join(temp, 'cargo'), RUSTUP_TOOLCHAIN: undefined }
   if (context.env['RUSTUP_DIST_SERVER']) return own
@@ -122,7 +122,7 @@ async function rustupEnv(context: BuildContext, temp: string): Promise<Record<st
   return { ...own, RUSTUP_DIST_SERVER: mirror.url }
 }
 
-/** rustup from Debian's archive; returns its program. */
+/** rustup from Debian's archive. Returns the path of its program. */
 async function unpackRustup({ run }: BuildContext, archive: DebianArchive, temp: string): Promise<string> {
   const packages = await missingPackages(run, await archive.resolve(['rustup']))
   const unpacked = join(temp, 'rustup')

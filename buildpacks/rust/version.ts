@@ -13,15 +13,15 @@ import {
 import { tableOf } from '../sdk/tables.ts'
 import { type Located, textOf, toVersion } from './manifest.ts'
 
-/** The toolchain that somebody asks for, as rustup names it (rust-lang.github.io/rustup, "Toolchains"): `1.85`, `stable`. */
+/** The requested toolchain, with rustup's name (rust-lang.github.io/rustup, "Toolchains"): `1.85`, `stable`. */
 export interface ToolchainRequest extends Located {
-  /** Machines to compile for, beside this one. */
+  /** Further targets to compile for. */
   readonly targets: readonly string[]
-  /** Other places that name a toolchain, and do not decide. */
+  /** Other places that name a toolchain but do not decide. */
   readonly others: readonly Located[]
 }
 
-/** A setting, else what the first of several files names; undefined if nobody asks. */
+/** The request of a setting, else of the first of several files; undefined without one. */
 export async function requestedToolchain({
   app,
   env,
@@ -44,7 +44,7 @@ function checked({ value: text, where }: Located): Located {
   })
 }
 
-/** The places that name another toolchain than the one that was chosen: texts for warnings, with both places. */
+/** The places that name another toolchain than the chosen one, as texts for warnings with both places. */
 export function contradictions(request: ToolchainRequest, version: string): string[] {
   return request.others
     .filter(other => other.value !== request.value && !fulfils(version, { ...other, targets: [] }))
@@ -55,7 +55,7 @@ interface ToolchainFile extends Located {
   readonly targets: readonly string[]
 }
 
-/** rustup's file: `[toolchain] channel = "1.85"`, or the channel alone on a line, as it was once written. */
+/** rustup's file: `[toolchain] channel = "1.85"`, or in its old form only the channel on a line. */
 async function fromToolchainFile(app: App): Promise<ToolchainFile | undefined> {
   const where = await app.firstOf(['rust-toolchain.toml', 'rust-toolchain'])
   if (where === undefined) return undefined
@@ -85,7 +85,7 @@ async function fromOtherFiles(app: App): Promise<Located[]> {
   ])
 }
 
-/** True if a version will do for a request: the same line, as its patches only mend faults. Debian's is a stable one. */
+/** True if a version satisfies a request: the same line does, as its patches only fix faults. Debian's Rust is a stable one. */
 export function fulfils(version: string, { value, targets }: Pick<ToolchainRequest, 'value' | 'targets'>): boolean {
   if (targets.some(target => !target.endsWith('-unknown-linux-gnu'))) return false
   if (value === 'stable') return true
@@ -94,7 +94,7 @@ export function fulfils(version: string, { value, targets }: Pick<ToolchainReque
   return semver.major(version) === semver.major(wanted) && semver.minor(version) === semver.minor(wanted)
 }
 
-/** True if a version is as new as somebody needs. What is no version is Cargo's to complain about. */
+/** True if a version is at least as new as needed. Cargo reports an invalid version. */
 export function isNewEnough(version: string, needed: string | undefined): boolean {
   const minimum = needed === undefined ? undefined : toVersion(needed)
   return minimum === undefined || semver.gte(version, minimum)
