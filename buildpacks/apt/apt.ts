@@ -43,7 +43,7 @@ export const apt = defineBuildpack({
   },
 })
 
-/** What later buildpacks compile and run with. What the build image has is not brought again. */
+/** Packages with which later buildpacks compile and run. Packages of the build image are not installed again. */
 async function provideForBuild(context: BuildContext, archive: DebianArchive, requests: readonly PackageRequest[]) {
   const { run, target } = context
   const packages = await missingPackages(run, await choose(archive, requests))
@@ -61,7 +61,7 @@ async function provideForBuild(context: BuildContext, archive: DebianArchive, re
   })
 }
 
-/** What the application runs with. What the run image has is not brought again, so that a rebase renews it. */
+/** Packages with which the application runs. Packages of the run image are not installed again, so that a rebase updates them. */
 async function provideForLaunch(context: BuildContext, archive: DebianArchive, requests: readonly PackageRequest[]) {
   const { log, run, target } = context
   if (requests.length === 0) return
@@ -83,7 +83,7 @@ async function provideForLaunch(context: BuildContext, archive: DebianArchive, r
   })
 }
 
-/** The packages to unpack: those named, and what they depend on unless the user wants it left out. */
+/** The packages to unpack: the named ones, and their dependencies unless the user excludes them. */
 async function choose(archive: DebianArchive, requests: readonly PackageRequest[]): Promise<DebianPackage[]> {
   const whereOf = (name: string) => requests.find(r => r.name === name || r.name.split(/[:=]/)[0] === name)?.where
   const complete = namesOf(requests.filter(({ alone }) => !alone))

@@ -4,7 +4,7 @@ import { isTable } from '../sdk/tables.ts'
 
 /** A package that the user names. */
 export interface PackageRequest {
-  /** As apt-get takes it: `libpq5`, `libpq5:amd64`, `libpq5=17.5-1`. */
+  /** The name in apt-get's notation: `libpq5`, `libpq5:amd64`, `libpq5=17.5-1`. */
   readonly name: string
   /** The place that names it: `Aptfile:3`. */
   readonly where: string
@@ -16,7 +16,7 @@ export interface PackageRequest {
 
 const everywhere = { build: true, launch: true, alone: false }
 
-/** The variables that name packages, and what the packages are for. */
+/** The variables that name packages, and the packages' purpose. */
 const variables = {
   BP_APT_PACKAGES: everywhere,
   RAILPACK_BUILD_APT_PACKAGES: { ...everywhere, launch: false },
@@ -27,14 +27,14 @@ const variables = {
 export const places = ['Aptfile', 'project.toml', ...Object.keys(variables)]
 
 /**
- * Every package that the Aptfile, project.toml and variables name.
- * @throws BuildpackError for a line that names no package of the archive
+ * All packages that the Aptfile, project.toml and variables name.
+ * @throws BuildpackError for a line that is not a valid package name
  */
 export async function readRequests(app: App, env: Readonly<Record<string, string>>): Promise<PackageRequest[]> {
   const fromVariables = Object.entries(variables).flatMap(([where, uses]) =>
     (env[where] ?? '')
       .split(/[\s,]+/)
-      // Railpack's `...` stands for the packages that a language brings, which are there anyway.
+      // Railpack's `...` stands for the packages of a language, which are always installed.
       .filter(name => name !== '' && name !== '...')
       .map(name => ({ name, where, ...uses })),
   )

@@ -67,12 +67,12 @@ function atLaunch({ env }: Context): boolean {
   return enabled.toLowerCase() !== 'false' && !isSet(env, 'BP_RUNTIME_CERT_BINDING_DISABLED')
 }
 
-/** Later buildpacks trust the certificates beside those that they would trust without. */
+/** Later buildpacks trust the certificates in addition to their usual ones. */
 async function trustInBuild({ env, layer, log }: BuildContext, certificates: readonly Certificate[]): Promise<void> {
   for (const { name } of certificates) log.info(`Trusting ${name}`)
   const own = env['SSL_CERT_FILE'] || undefined
   const base = await readFile(own ?? systemBundle, 'utf8').catch((cause: unknown) => {
-    // Without a bundle of its own, the build image trusts nobody yet.
+    // Without a bundle of its own, the build image trusts no certificates yet.
     if (own === undefined && isErrno(cause, 'ENOENT')) return ''
     throw new BuildpackError(`${own ?? systemBundle} cannot be read`, { where: 'SSL_CERT_FILE', cause })
   })
@@ -88,7 +88,7 @@ async function trustInBuild({ env, layer, log }: BuildContext, certificates: rea
   })
 }
 
-/** The application's bundle is made when it starts: the run image's own certificates are renewed by a rebase. */
+/** The application's bundle is created at its start, since a rebase updates the run image's own certificates. */
 async function trustAtLaunch({ layer }: BuildContext, embedded: readonly Certificate[]): Promise<void> {
   const pems = textOf(embedded.map(({ pem }) => pem))
   await layer('certificates', {

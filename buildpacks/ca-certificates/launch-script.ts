@@ -1,6 +1,6 @@
 import { eachBinding, shellQuote, textOfFile } from '../sdk/index.ts'
 
-/** The variables by which programs find a bundle of certificates: OpenSSL and Go, Node.js, Python, curl, git, Cargo. */
+/** The variables with which programs find a bundle of certificates: OpenSSL and Go, Node.js, Python, curl, git, Cargo. */
 export const variables = [
   'SSL_CERT_FILE',
   'NODE_EXTRA_CA_CERTS',
@@ -11,8 +11,8 @@ export const variables = [
 ]
 
 /**
- * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"). It joins the run image's certificates,
- * those of the build and those of bindings, and sets the variables.
+ * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"). It joins the certificates of the run image,
+ * of the build and of bindings, and sets the variables.
  */
 export function launchScript(embedded: string): string {
   return `#!/bin/sh

@@ -36,7 +36,7 @@ export async function compileAssets(
   await tools.keep()
 }
 
-/** The project, and those of an umbrella. */
+/** The project, or the projects of an umbrella. */
 async function projectsOf(app: App): Promise<{ readonly dir: string; readonly text: string }[]> {
   const names = (await readdir(app.at('apps')).catch(() => [])).toSorted()
   const projects: { dir: string; text: string }[] = []
@@ -47,14 +47,14 @@ async function projectsOf(app: App): Promise<{ readonly dir: string; readonly te
   return projects
 }
 
-/** Phoenix notes when it made each file, which only the removal of old ones asks for: the image must not depend on it. */
+/** Phoenix records the time when it made each file, which only the removal of old files uses: the image must not depend on it. */
 async function fixTimes(app: App, name: string): Promise<void> {
   const text = (await app.has(name)) ? await readFile(app.at(name), 'utf8') : undefined
-  // Seconds since the year 0 of the time that all files of an image have.
+  // The time of all files in an image, in seconds since the year 0.
   if (text !== undefined) await writeFile(app.at(name), text.replaceAll(/("mtime":\s*)\d+/g, '$162482752001'))
 }
 
-/** The packages esbuild and tailwind download their programs into `_build`. With other dependencies they are fetched anew (X40). */
+/** The packages esbuild and tailwind download their programs into `_build`. With other dependencies they download them again (X40). */
 async function restoreTools(
   { app, layer, run }: BuildContext,
   dependencies: readonly Dependency[],

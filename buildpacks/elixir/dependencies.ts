@@ -4,23 +4,23 @@ import { type App, type BuildContext, type Component, digestOf, drop, packageUrl
 import type { Mix } from './mix.ts'
 import type { Toolchain } from './runtime.ts'
 
-/** What mix.lock fixes. */
+/** A dependency that mix.lock fixes. */
 export interface Dependency {
-  /** Of its application, and of its folder below `deps`. */
+  /** The name of its application, and of its folder below `deps`. */
   readonly name: string
-  /** Of Hex; undefined for one from git. */
+  /** The version of a Hex package; undefined for a dependency from git. */
   readonly version?: string
-  /** As Hex knows it, which may be another name than the application's. */
+  /** The name of the Hex package, which may differ from the application's. */
   readonly package?: string
   readonly repository?: string
-  /** Where git has it, without a user, and the commit. */
+  /** The git repository, without a user name, and the commit. */
   readonly url?: string
   readonly commit?: string
 }
 
 /**
- * The lines of mix.lock, which Mix writes one for each dependency:
- * `"jason": {:hex, :jason, "1.4.4", "…", [:mix], [], "hexpm", "…"},` and `"x": {:git, "https://…", "…", [tag: "v1"]},`.
+ * Parses the lines of mix.lock, in which Mix writes one for each dependency: `"jason": {:hex, :jason, "1.4.4", "…", [:mix], [],
+ * "hexpm", "…"},` and `"x": {:git, "https://…", "…", [tag: "v1"]},`.
  */
 export function parseLock(text: string): Dependency[] {
   return text.split('\n').flatMap(line => {
@@ -46,17 +46,17 @@ export function componentOf({ name, version, package: own, repository, url, comm
       purl: packageUrl('generic', name, commit ?? '', { vcs_url: `git+${url}@${commit}` }),
     }
   }
-  // purl-spec, "hex": packages of an organization have it as their namespace.
+  // purl-spec, "hex": the organization of a package is its namespace.
   const namespace = repository?.startsWith('hexpm:') === true ? `${repository.slice('hexpm:'.length)}/` : ''
   return { name, version, purl: packageUrl('hex', `${namespace}${own}`, version) }
 }
 
-/** Where Mix has dependencies and what it compiles of them, in the application's directory. */
+/** Mix's folders for dependencies and for compiled code, in the application's directory. */
 const folders = ['deps', '_build'] as const
 
 /**
- * Fetches and compiles the dependencies, and keeps both for the next build. What is part of the application (umbrella projects,
- * paths) is compiled with it in every build: Mix goes by the times of its files.
+ * Fetches and compiles the dependencies, and keeps both for the next build. Parts of the application (umbrella projects, paths) are
+ * compiled with it in every build, since Mix compares the times of their files.
  */
 export async function provideDependencies(
   context: BuildContext,
@@ -64,7 +64,7 @@ export async function provideDependencies(
   toolchain: Toolchain,
 ): Promise<readonly Dependency[]> {
   const { app, log, run, seal } = context
-  // Of the developer's machine, and of another one than this.
+  // These come from the developer's machine.
   for (const folder of folders) await rm(app.at(folder), { recursive: true, force: true })
   const lock = await app.read('mix.lock')
   const layer = await context.layer('dependencies', {
@@ -106,7 +106,10 @@ export async function provideDependencies(
   return dependencies.filter(({ name }) => fetched.has(name))
 }
 
-/** Of what dependencies are compiled with: the project, those of an umbrella, and all that the configuration of the build may import. */
+/**
+ * A digest of the settings that affect how dependencies are compiled: the project, those of an umbrella, and all files that the build's
+ * configuration may import.
+ */
 export async function digestOfSettings(app: App): Promise<string> {
   const paths = ['mix.exs', ...(await scriptsOf(app, 'config'))]
   for (const name of await list(app.at('apps'))) {
@@ -116,7 +119,7 @@ export async function digestOfSettings(app: App): Promise<string> {
   return digestOf(...paths, ...texts)
 }
 
-/** The scripts of a folder and of those below it. The running image evaluates runtime.exs. */
+/** The scripts of a folder and its subfolders, except runtime.exs, which is evaluated at run time. */
 async function scriptsOf(app: App, folder: string): Promise<string[]> {
   const names = await readdir(app.at(folder), { recursive: true }).catch(() => [])
   return names

@@ -22,7 +22,7 @@ import { type Offer, offeredToolchain, provideToolchain } from './runtime.ts'
 import { checkDeclaredStart, needsSecret, ownProcesses, provideVariables } from './start.ts'
 import { wantedVersions } from './version.ts'
 
-/** Elixir applications: Mix makes a release, which needs neither Elixir nor Erlang in the image. */
+/** Elixir applications: Mix makes a release, so the image needs neither Elixir nor Erlang. */
 export const elixir = defineBuildpack({
   ownCommands: 'left',
   detect,
@@ -64,14 +64,14 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   return {
     launch: {
       processes,
-      // In layers of their own, they are not sent again with each change of the source.
+      // In slices of their own, they are not uploaded again with each change of the source.
       slices: [{ paths: release.runtime }, { paths: release.dependencies }].filter(({ paths }) => paths.length > 0),
     },
     sbom: [...ofRuntime(context, offer, release), ...ofDependencies(dependencies, release)],
   }
 }
 
-/** Says what the version is and why, before anything is fetched. */
+/** Prints the version and the reason, before anything is downloaded. */
 function choose({ log }: BuildContext, name: string, wanted: Wanted, release: string): void {
   const warnings = checkOffered(wanted, name, [release], ({ where }, minor) => {
     if (name === 'Erlang') return minor.replace(/\..*/, '')
@@ -83,7 +83,7 @@ function choose({ log }: BuildContext, name: string, wanted: Wanted, release: st
   for (const text of warnings) log.warning(text, 'Change one of the two.')
 }
 
-/** What of Debian's packages is in the release: applications of Erlang have packages of their own, or are in the base. */
+/** Debian's packages that are in the release: Erlang applications have packages of their own, or are in the base package. */
 function ofRuntime({ target }: BuildContext, { packages }: Offer, { applications }: Release): Component[] {
   const names = new Set(applications.map(name => `erlang-${name.replaceAll('_', '-')}`))
   const used = packages.filter(({ name }) => name === 'elixir' || name === 'erlang-base' || names.has(name))

@@ -3,19 +3,19 @@ import { join } from 'node:path'
 import { bindingsOf, type BuildContext, BuildpackError, type RunOptions } from '../sdk/index.ts'
 import type { Toolchain } from './runtime.ts'
 
-/** Runs tasks of Mix. */
+/** Runs Mix tasks. */
 export interface Mix {
   /** `prod`, unless MIX_ENV says otherwise. */
   readonly mixEnv: string
-  /** @throws BuildpackError with the way out, where Mix's words show one */
+  /** @throws BuildpackError, with a fix if Mix's output indicates one */
   run(args: readonly string[], options?: Pick<RunOptions, 'cwd' | 'quiet' | 'step'>): Promise<string>
 }
 
-/** What the operator gives to the running application has no place in a build, whose results are published. */
+/** Secrets that the operator gives to the running application. A build must not have them, since its result is published. */
 const launchSecrets = ['SECRET_KEY_BASE', 'RELEASE_COOKIE'] as const
 
 /**
- * @param temp where Mix and Hex have their homes: nothing of them outlives the build
+ * @param temp the directory for the homes of Mix and Hex, which is removed after the build
  * @throws BuildpackError if several bindings have a configuration of Hex
  */
 export async function mixWith(context: BuildContext, { bin, rebar, native }: Toolchain, temp: string): Promise<Mix> {
@@ -57,7 +57,10 @@ export async function mixWith(context: BuildContext, { bin, rebar, native }: Too
   }
 }
 
-/** Repositories and their keys, as `mix hex.repo add` and `mix hex.organization auth` write them into hex.config. */
+/**
+ * Provides repositories and their keys, in the format in which `mix hex.repo add` and `mix hex.organization auth` write them to
+ * hex.config.
+ */
 async function provideHexConfig(context: BuildContext, home: string): Promise<void> {
   const bindings = await bindingsOf(context, 'hex')
   const [first, second] = bindings
@@ -78,9 +81,9 @@ async function provideHexConfig(context: BuildContext, home: string): Promise<vo
   context.log.info(`Hex uses the repositories of ${where}`)
 }
 
-/** The way out, where the words of Mix, Hex or the configuration show one. */
+/** The fix, if the output of Mix, Hex or the configuration indicates one. */
 export function adviceOn(whole: string): string | undefined {
-  // Hex asks at times whether it is the newest, and goes on without an answer.
+  // Hex sometimes checks for a newer version of itself, and continues without an answer.
   const output = whole.replace(/^Failed to check for new Hex version\n.*$/m, '')
   const variable =
     /could not fetch environment variable "(\w+)"/.exec(output)?.[1] ??

@@ -3,7 +3,7 @@ import { App, type BuildContext, readManifest } from '../sdk/index.ts'
 
 type Command = readonly [string, ...string[]]
 
-/** What installs the packages of a folder as its lock file has them, with the tools for development. */
+/** The command that installs the packages of a folder from its lock file, including devDependencies. */
 export async function installCommand(app: App, folder: string): Promise<Command> {
   const has = (name: string) => app.has(join(folder, name))
   if (await has('yarn.lock')) {
@@ -15,7 +15,7 @@ export async function installCommand(app: App, folder: string): Promise<Command>
   return (await has('package-lock.json')) ? ['npm', 'ci', '--include=dev'] : ['npm', 'install', '--include=dev']
 }
 
-/** Installs them once Mix has fetched the dependencies, of which some have packages for Node.js. */
+/** Installs the packages after Mix has fetched the dependencies, some of which contain packages for Node.js. */
 export async function installNodePackages({ app, log, run }: BuildContext, folder: string): Promise<void> {
   const command = await installCommand(app, folder)
   if (command[0] === 'npm' && command[1] === 'install')
@@ -29,11 +29,11 @@ export async function installNodePackages({ app, log, run }: BuildContext, folde
   )
 }
 
-/** What builds assets, and what clears and copies around that. */
+/** Programs that build assets, and programs that clear and copy files around that. */
 const builders =
   /^(?:(?:npx|yarn|pnpm|bunx?|cross-env|env)\s+|[A-Z_]+=\S*\s+)*(?:webpack|esbuild|vite|rollup|parcel|brunch|rspack|gulp|grunt|tailwindcss|postcss|sass|node\s+\S+\.[cm]?[jt]s|rm|rimraf|mkdir|cp)(?:\s|$)/
 
-/** Whether a script builds assets, and does nothing else: another one may send the application to a server. */
+/** Whether a script only builds assets: another one may deploy the application to a server. */
 function buildsAssets(scripts: Readonly<Record<string, unknown>>, name: string, depth = 0): boolean {
   const script = scripts[name]
   if (typeof script !== 'string' || script.trim() === '' || depth > 5) return false
@@ -44,7 +44,7 @@ function buildsAssets(scripts: Readonly<Record<string, unknown>>, name: string, 
   })
 }
 
-/** The script by which Phoenix built its assets before `mix assets.deploy`, if there is one. */
+/** Runs the script with which Phoenix built its assets before `mix assets.deploy`, if it exists. */
 export async function runDeployScript({ app, log, run }: BuildContext, folder: string): Promise<void> {
   const { scripts } = await readManifest(new App(app.at(folder)))
   if (scripts['deploy'] === undefined) return

@@ -12,22 +12,22 @@ import type { Dependency } from './dependencies.ts'
 import type { Mix } from './mix.ts'
 import type { Toolchain } from './runtime.ts'
 
-/** The release, which `mix release` has put together and which now is the application's directory. */
+/** The release that `mix release` has assembled and that has become the application's directory. */
 export interface Release {
-  /** That of its start script: `bin/shop`. */
+  /** The name of its start script: `bin/shop`. */
   readonly name: string
-  /** Folders of the virtual machine and of Elixir's and Erlang's libraries, and those of dependencies. */
+  /** Folders of the virtual machine and of Elixir's and Erlang's libraries, and folders of dependencies. */
   readonly runtime: readonly string[]
   readonly dependencies: readonly string[]
-  /** Names of the applications of Erlang and Elixir in it. */
+  /** Names of the Erlang and Elixir applications in it. */
   readonly applications: readonly string[]
-  /** Scripts that the application has put into `bin`, as overlays: `migrate`, `server`. */
+  /** Scripts that overlays of the application add to `bin`: `migrate`, `server`. */
   readonly scripts: readonly string[]
-  /** Absolute paths of modules and programs in C, without those whose libraries every run image has. */
+  /** Absolute paths of modules and programs in C, except those whose libraries every run image has. */
   readonly binaries: readonly string[]
 }
 
-/** Where each start makes a cookie; see `cookieScript`. */
+/** The file in which each start creates a cookie; see `cookieScript`. */
 export const cookieFile = '/tmp/release-cookie'
 const noCookie = 'made-at-start'
 
@@ -38,7 +38,7 @@ export interface Assembly {
   readonly temp: string
 }
 
-/** Assembles a release, and puts it in the place of the sources. */
+/** Assembles a release, and replaces the sources with it. */
 export async function makeRelease(
   context: BuildContext,
   { mix, toolchain, dependencies, temp }: Assembly,
@@ -48,7 +48,7 @@ export async function makeRelease(
   const name = firstSetting(env, 'BP_MIX_RELEASE')?.value
   const cookie = join(dir, 'releases/COOKIE')
   await mkdir(join(dir, 'releases'), { recursive: true })
-  // Mix would write one at random, which everybody who has the image can read.
+  // Mix would write a random one, which everybody who has the image could read.
   await writeFile(cookie, noCookie)
   const words = ['release', ...(name === undefined ? [] : [name])]
   await log.step(`Running mix ${words.join(' ')}`, () => mix.run([...words, '--overwrite', '--quiet', '--path', dir]))
@@ -65,7 +65,7 @@ export async function makeRelease(
   return release
 }
 
-/** Where `mix release` leaves a release, and so where command lines of other builders look for it. */
+/** Links the place where `mix release` writes a release, since command lines for other builders use it. */
 async function linkUsualPlace({ app, env }: BuildContext, { mixEnv }: Mix, { name }: Release): Promise<void> {
   const place = `_build/${mixEnv}/rel/${name}`
   const lines = [await app.read('Procfile'), (await declaredStart(app, env))?.command]

@@ -5,20 +5,20 @@ import { librariesIn, type NativePackages } from '../debian/native-libraries.ts'
 import { libraryDir, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, BuildpackError, digestOf } from '../sdk/index.ts'
 
-/** Elixir, Erlang, Hex and Rebar in a layer of the build. */
+/** Elixir, Erlang, Hex and Rebar in a build layer. */
 export interface Toolchain {
-  /** Debian's versions of Elixir and Erlang, on which all that they compile depends. */
+  /** Debian's versions of Elixir and Erlang, which affect all compiled code. */
   readonly version: string
   readonly packages: readonly DebianPackage[]
   readonly bin: string
-  /** Folders with the applications of Erlang and of Elixir. */
+  /** Folders with Erlang's and Elixir's applications. */
   readonly applications: readonly string[]
   readonly rebar: string
-  /** Libraries that modules of Erlang are linked with. */
+  /** Libraries that Erlang's modules are linked with. */
   readonly native: NativePackages
 }
 
-/** What the Debian release has. */
+/** The versions in the Debian release. */
 export interface Offer {
   /** `1.18.3`. */
   readonly elixir: string
@@ -27,14 +27,14 @@ export interface Offer {
   readonly packages: readonly DebianPackage[]
 }
 
-/** Erlang without what draws windows, and with headers for modules in C; Hex as an archive of Mix. */
+/** Erlang without packages for windows, and with headers for modules in C; Hex as a Mix archive. */
 const wanted = ['elixir', 'erlang-hex', 'erlang-nox', 'erlang-dev', 'rebar3']
-/** What packages need to be installed on a machine, and modules in C of Erlang's applications. */
+/** The useful part of the packages' dependencies: the language itself, and libraries of Erlang's modules in C. */
 const used = /^(?:elixir|rebar3|erlang-.*|libodbc\d.*|libltdl\d.*)$/
-/** Rebar names applications with windows for tools that no build starts. */
+/** Rebar depends on applications with windows, for tools that no build starts. */
 const windows = /^erlang-(?:wx|debugger|observer|reltool|dialyzer|et|x11)$/
 
-/** @throws BuildpackError if the stack has another distribution than Debian 13 */
+/** @throws BuildpackError if the stack is not based on Debian 13 */
 export async function offeredToolchain({ target }: BuildContext, archive: DebianArchive): Promise<Offer> {
   const { name = 'debian', version = '13' } = target.distro ?? {}
   if (version !== '13') {
@@ -46,7 +46,7 @@ export async function offeredToolchain({ target }: BuildContext, archive: Debian
   return { elixir: release('elixir'), erlang: release('erlang-base'), packages }
 }
 
-/** Puts Debian's Elixir and Erlang into a layer of the build. */
+/** Puts Debian's Elixir and Erlang into a build layer. */
 export async function provideToolchain(
   context: BuildContext,
   archive: DebianArchive,
@@ -65,7 +65,7 @@ export async function provideToolchain(
       return { notes: await librariesIn(run, debs, packages) }
     },
   })
-  // Programs of dependencies run beside it.
+  // Programs of dependencies run later.
   context.seal(layer)
   const libraries = [libraryDir(layer.path, target.arch), env['LD_LIBRARY_PATH']].filter(Boolean).join(':')
   return {
@@ -78,7 +78,7 @@ export async function provideToolchain(
   }
 }
 
-/** Debian's start scripts of Erlang name the place where a machine has it, whatever the place they are in. */
+/** Debian's start scripts of Erlang contain the path of an installation below /usr, which this replaces. */
 async function relocate(dir: string): Promise<void> {
   const root = join(dir, 'usr/lib/erlang')
   const erts = (await readdir(root)).filter(name => name.startsWith('erts-'))

@@ -14,8 +14,8 @@ import {
 import { cookieFile, type Release } from './release.ts'
 
 /**
- * Variables of a release. Distribution, which opens two ports, is off unless asked for; a crash dump would hold the application's
- * secrets, and be gone with the container.
+ * Variables of a release. Distribution, which opens two ports, is off by default. A crash dump would contain the application's secrets,
+ * and disappear with the container.
  */
 const launch = {
   PORT: byDefault('8080'),
@@ -28,8 +28,8 @@ const launch = {
 }
 
 /**
- * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"): a cookie of this container's own, which
- * a second process, such as one that looks at the first, finds again.
+ * A program of exec.d, which the launcher runs before the process (buildpack.md, "exec.d"). It creates a cookie for this container,
+ * which a second process finds again, such as one that inspects the first.
  */
 const cookieScript = `#!/bin/sh
 [ -n "\${RELEASE_COOKIE-}" ] && exit 0
@@ -55,15 +55,15 @@ export async function provideVariables({ layer }: BuildContext): Promise<void> {
   })
 }
 
-/** Whether the configuration that the running image evaluates asks for the secret of Phoenix. */
+/** Whether the configuration that is evaluated at run time reads Phoenix's secret. */
 export async function needsSecret(app: App): Promise<boolean> {
   const text = (await app.read('config/runtime.exs')) ?? ''
   return /System\.(?:fetch_env!|get_env)\(\s*"SECRET_KEY_BASE"\s*\)/.test(text)
 }
 
 /**
- * Tells of starts that need Elixir's tools before anything is fetched: the image of a release has none. The other processes of a
- * Procfile are warned of, since the application starts without them.
+ * Checks for starts that need Elixir's tools, before anything is downloaded: the image of a release does not have the tools. Other
+ * processes of a Procfile only give a warning, since the application starts without them.
  * @throws BuildpackError for `web: mix phx.server` and the like
  */
 export async function checkDeclaredStart(app: App, env: Readonly<Record<string, string>>, log: Log): Promise<void> {
@@ -87,12 +87,12 @@ export async function checkDeclaredStart(app: App, env: Readonly<Record<string, 
   })
 }
 
-/** The first program of Elixir's in a command. */
+/** The first Elixir program in a command. */
 function toolOf(command: string): string | undefined {
   return /(?:^|[\s;&|])(mix|elixir|iex)(?=\s|$)/.exec(command)?.[1]
 }
 
-/** The processes of the release, without `web` where the user declares that. A Procfile may have other processes alone. */
+/** The processes of the release, without `web` if the user declares that. A Procfile may also declare only other processes. */
 export async function ownProcesses(
   app: App,
   env: Readonly<Record<string, string>>,
@@ -103,7 +103,7 @@ export async function ownProcesses(
   return processesOf(release, secret).filter(({ type }) => type !== 'web' || declared === undefined)
 }
 
-/** `web` starts the release; the others are of use beside it. */
+/** `web` starts the release; the others are for use beside it. */
 export function processesOf({ name, scripts }: Release, secret: boolean): LaunchProcess[] {
   const script = `bin/${name}`
   const check = secret ? `[ -n "\${SECRET_KEY_BASE-}" ] || { echo ${JSON.stringify(noSecret)} >&2; exit 1; }; ` : ''

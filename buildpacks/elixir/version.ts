@@ -2,16 +2,16 @@ import { type App, type Context, firstSetting, fromEach, fromToolFiles, fromVers
 import { BuildpackError, type VersionRequest } from '../sdk/index.ts'
 import { type Wanted, wantedOf, type Wish } from '../debian/offered-version.ts'
 
-/** What asks for a version of the two. */
+/** The requests for versions of Elixir and Erlang. */
 export interface WantedVersions {
   readonly elixir: Wanted
   readonly erlang: Wanted
 }
 
 /**
- * What the application asks for. mix.exs holds a requirement, and Mix refuses any other Elixir. A release in a setting or a file
- * of a version manager accepts every patch of it: Debian has one of them, and patches only mend faults.
- * @throws BuildpackError for what is no version
+ * The versions that the application requests. mix.exs contains a requirement, and Mix refuses any other Elixir. A release in a setting
+ * or a file of a version manager accepts every patch, since Debian has only one of them and patches only fix faults.
+ * @throws BuildpackError for an invalid version
  */
 export async function wantedVersions({ app, env }: Pick<Context, 'app' | 'env'>): Promise<WantedVersions> {
   const elixirSetting = firstSetting(env, 'BP_ELIXIR_VERSION', 'GOOGLE_RUNTIME_VERSION', 'RAILPACK_ELIXIR_VERSION')
@@ -53,7 +53,7 @@ function elixirWish({ value, where }: VersionRequest): Wish {
   return requirementWish({ value, where })
 }
 
-/** `27.3.4`, `27`, `OTP-27.3`: as for Elixir, later and earlier patches of a release of OTP go together. */
+/** `27.3.4`, `27`, `OTP-27.3`: as for Elixir, later and earlier patches of an OTP release are accepted. */
 function erlangWish({ value, where }: VersionRequest): Wish {
   const text = value.trim()
   if (/^(latest|\*)$/.test(text)) return { value, where, meets: () => true }
@@ -65,10 +65,10 @@ function erlangWish({ value, where }: VersionRequest): Wish {
   })
 }
 
-/** Whether a release is the version, or below it: 1.18.3 of 1.18. */
+/** Whether a release is the version, or a patch of it: 1.18.3 for 1.18. */
 const isBelow = (release: string, version: string) => release === version || release.startsWith(`${version}.`)
 
-/** hexdocs.pm/elixir, "Version": requirements are joined by `and`, which binds tighter, and `or`. */
+/** hexdocs.pm/elixir, "Version": requirements are joined by `and`, which binds more tightly, and `or`. */
 function requirementWish({ value, where }: VersionRequest): Wish {
   const alternatives = value.split(/\s+or\s+/).map(part => part.split(/\s+and\s+/).map(parseClause))
   if (alternatives.flat().includes(undefined)) {
@@ -94,7 +94,7 @@ function parseClause(text: string): Clause | undefined {
   const order = (release: readonly number[]) => compare(release, version)
   switch (operator) {
     case '~>': {
-      // `~> 2.1.2` is below 2.2, and `~> 2.1` below 3.
+      // `~> 2.1.2` means below 2.2, and `~> 2.1` below 3.
       const fixed = version.slice(0, Math.max(1, version.length - 1))
       return release => order(release) >= 0 && fixed.every((number, index) => release[index] === number)
     }
@@ -122,7 +122,7 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0
 }
 
-/** The requirement of the project in mix.exs, where it is written out; Mix itself knows what a program computes. */
+/** The requirement of the project in mix.exs, if it is a literal; only Mix can evaluate a computed one. */
 async function fromMixFile(app: App): Promise<VersionRequest | undefined> {
   const lines = ((await app.read('mix.exs')) ?? '').split('\n')
   for (const [index, line] of lines.entries()) {
@@ -132,7 +132,7 @@ async function fromMixFile(app: App): Promise<VersionRequest | undefined> {
   return undefined
 }
 
-/** elixir_buildpack.config is a shell's file: `elixir_version=1.18.3`. */
+/** elixir_buildpack.config is a shell file: `elixir_version=1.18.3`. */
 async function fromBuildpackConfig(app: App, name: string): Promise<VersionRequest | undefined> {
   const where = 'elixir_buildpack.config'
   const text = (await app.read(where)) ?? ''

@@ -20,7 +20,7 @@ const predefined: Readonly<Record<string, string>> = {
 }
 
 /**
- * The labels that variables ask for, by key: BP_OCI_TITLE and the like, `BP_IMAGE_LABELS='a=b "c=d e"'`, and GOOGLE_LABEL_BUILD_ID for
+ * The labels from variables, by key: BP_OCI_TITLE and the like, `BP_IMAGE_LABELS='a=b "c=d e"'`, and GOOGLE_LABEL_BUILD_ID for
  * `google.build-id`.
  * @throws BuildpackError for a word of BP_IMAGE_LABELS that is no `key=value`
  */

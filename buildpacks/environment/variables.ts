@@ -5,9 +5,9 @@ type Env = Readonly<Record<string, string>>
 const kinds = ['APPEND', 'PREPEND', 'DEFAULT', 'OVERRIDE'] as const
 
 /**
- * The changes to the application's environment: `BPE_X` and `BPE_OVERRIDE_X` set X, `BPE_DEFAULT_X` unless it has a value;
- * `BPE_APPEND_X` and `BPE_PREPEND_X` put text after or before its value, with `BPE_DELIM_X` between them.
- * @throws BuildpackError for two different changes of one variable, and a delimiter without anything to delimit
+ * The changes to the application's environment: `BPE_X` and `BPE_OVERRIDE_X` set X; `BPE_DEFAULT_X` sets it unless it has a value;
+ * `BPE_APPEND_X` and `BPE_PREPEND_X` append and prepend text to its value, with `BPE_DELIM_X` as the delimiter.
+ * @throws BuildpackError for two different changes of one variable, and for a delimiter without a text
  */
 export function readVariables(env: Env): EnvChanges {
   const changes: Record<string, EnvChange> = Object.create(null) as Record<string, EnvChange>

@@ -1,6 +1,6 @@
 /**
- * Asks the application for a page, as an engine's HTTP probe does: 200 to 399 is healthy. bash has TCP connections of its own, so
- * that the image needs no client.
+ * Requests a page from the application, as an engine's HTTP probe does: a status from 200 to 399 is healthy. bash can open TCP
+ * connections itself, so the image needs no HTTP client.
  */
 export const checkScript = `#!/bin/bash
 set -u

@@ -5,7 +5,7 @@ import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.t
 import { defineBuildpack, digestOf, fail, isSet, pass, withTempDir } from '../sdk/index.ts'
 import { reloadScript } from './reload-script.ts'
 
-/** Its inotifywait tells of changes as they happen; watchexec is not in Debian. */
+/** Its inotifywait reports changes as they happen; Debian does not have watchexec. */
 const watcher = 'inotify-tools'
 
 export const liveReload = defineBuildpack({

@@ -1,21 +1,21 @@
 import { shellQuote } from '../sdk/index.ts'
 
-/** What programs write while they run, and what a package manager's directory holds. */
+/** Files that programs write at run time, and the directories of package managers. */
 const ignored =
   '/(node_modules|vendor/bundle|__pycache__|\\.git|\\.venv|log|logs|tmp)(/|$)|(\\.(log|pid|pyc|swp|sqlite3?(-[a-z]+)?)|~)$'
 
 export interface Places {
   readonly inotifywait: string
-  /** With the shared libraries of it. */
+  /** The directory of inotifywait's shared libraries. */
   readonly libraries: string
-  /** Of all buildpacks. */
+  /** The directory with the layers of all buildpacks. */
   readonly layersDir: string
   readonly appDir: string
 }
 
 /**
- * Runs its arguments, and starts them again when a file of the application changes. The program has a process group of its
- * own, so that all that it started ends with it.
+ * Runs its arguments, and restarts them when a file of the application changes. The program has its own process group, so that all
+ * processes that it started end with it.
  */
 export function reloadScript({ inotifywait, libraries, layersDir, appDir }: Places): string {
   return `#!/bin/bash

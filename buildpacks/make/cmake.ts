@@ -12,12 +12,12 @@ interface CMake {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Configures, builds and, where there are rules for it, installs into `stage`. */
+/** Configures, builds and, if there are install rules, installs into `stage`. */
 export async function buildWithCMake(context: BuildContext, temp: string, stage: string): Promise<Built> {
   const { app, env, log, run } = context
   const cmake = await provideCMake(context, temp)
   const dir = join(temp, 'build')
-  // Asks CMake to describe what it makes (cmake-file-api(7)).
+  // Asks CMake to describe its targets (cmake-file-api(7)).
   const api = join(dir, '.cmake/api/v1')
   await mkdir(join(api, 'query'), { recursive: true })
   await writeFile(join(api, 'query/codemodel-v2'), '')
@@ -53,7 +53,7 @@ export async function buildWithCMake(context: BuildContext, temp: string, stage:
   }
 }
 
-/** What was installed below a prefix: programs, libraries, and files that programs read. */
+/** The installed files below a prefix: programs, libraries, and files that programs read. */
 export async function installedIn(context: BuildContext, prefix: string): Promise<Built> {
   const { programs, libraries } = await findElf(prefix)
   const inBin = programs.filter(file => /\/s?bin$/.test(dirname(file)))
@@ -73,18 +73,18 @@ interface Target {
   readonly type: string
   /** Relative to the build's directory. */
   readonly file: string
-  /** Of its sources, relative to the application. */
+  /** The directory of its sources, relative to the application. */
   readonly dir: string
 }
 
 interface Model {
-  /** Of the first `project()`. */
+  /** The name in the first `project()`. */
   readonly name: string
   readonly targets: readonly Target[]
   readonly installs: boolean
 }
 
-/** The application's own targets, as CMake describes them; those of what it downloads are not among them. */
+/** The application's own targets, as CMake describes them, without those of downloaded projects. */
 async function readModel(reply: string, app: string): Promise<Model> {
   const model: { name: string; targets: Target[]; installs: boolean } = { name: '', targets: [], installs: false }
   for (const file of (await readdir(reply)).toSorted()) {
@@ -105,11 +105,11 @@ function targetOf(document: Node, app: string): Target[] {
   const path = source && text(source, 'path')
   if (type === undefined || file === undefined || path === undefined) return []
   const dir = dirname(path.startsWith('/') ? relative(app, path) : path)
-  // Sources are most often in src/: a program there is as good as one beside the CMakeLists.txt.
+  // Sources are usually in src/: a program there counts like one beside the CMakeLists.txt.
   return dir.startsWith('..') ? [] : [{ type, file, dir: dir === 'src' ? '.' : dir }]
 }
 
-/** CMake of the build image, or else of Debian's packages in a layer for the build alone. */
+/** The build image's CMake, else Debian's packages in a build-only layer. */
 async function provideCMake(context: BuildContext, temp: string): Promise<CMake> {
   const { run, target } = context
   const there = await run(['sh', '-c', 'command -v cmake'], { quiet: true, allowFailure: true })

@@ -10,7 +10,7 @@ export function usesCommands(env: Env): boolean {
   return firstSetting(env, 'RAILPACK_BUILD_CMD') !== undefined
 }
 
-/** Runs the user's own commands in place of what the project's files say. */
+/** Runs the user's own commands instead of the build that the project's files declare. */
 export async function runCommands(context: BuildContext): Promise<Built> {
   const { app, env, log, run } = context
   const before = new Set(await filesIn(app.path))

@@ -25,7 +25,7 @@ const sources = [
   /(^|\/)(CMakeLists\.txt|GNUmakefile|[Mm]akefile|configure)$/,
 ]
 
-/** Programs in C and C++, built as their authors say: with CMake, a configure script, a Makefile, or commands in settings. */
+/** Programs in C and C++, built with CMake, a configure script, a Makefile, or commands in settings. */
 export const make = defineBuildpack({ detect, build })
 
 async function detect(context: DetectContext) {
@@ -42,7 +42,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const built = await compile(context, temp, stage)
     const declared = (await app.has('Procfile')) || (await declaredStart(app, env)) !== undefined
     if (built.programs.length === 0) {
-      // Whatever the build made, the user's own command knows where it is.
+      // The user's own command names the program, whatever the build made.
       if (declared) return {}
       throw new BuildpackError('the build made no program', {
         fix: 'let it install one, or add a Procfile with a line "web: COMMAND"',

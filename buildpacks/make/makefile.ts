@@ -5,12 +5,12 @@ import { type App, type BuildContext, BuildpackError, escapeRegExp, firstSetting
 import { installedIn } from './cmake.ts'
 import { type Built, choose, findElf } from './output.ts'
 
-/** GNU make's names, in its order. */
+/** The Makefile under GNU make's names, in GNU make's order. */
 export async function findMakefile(app: App): Promise<string | undefined> {
   return app.firstOf(['GNUmakefile', 'makefile', 'Makefile'])
 }
 
-/** Configures if there is a script for it, runs make, and installs into `stage` if the Makefile can. */
+/** Runs the configure script if there is one, runs make, and installs into `stage` if the Makefile has that target. */
 export async function buildWithMake(context: BuildContext, stage: string): Promise<Built> {
   const { app, env, log, run } = context
   const before = new Set(await filesIn(app.path))
@@ -28,7 +28,7 @@ export async function buildWithMake(context: BuildContext, stage: string): Promi
   const jobs = `-j${availableParallelism()}`
   await log.step(`Running make ${own.join(' ')}`.trim(), () => run(['make', jobs, ...own], { name: 'make' }))
   if (/^install\s*:/m.test((await app.read(makefile)) ?? '')) {
-    // Both spellings are usual; DESTDIR stays empty, as the prefix is.
+    // Both spellings are usual. DESTDIR stays empty, since the prefix already names the directory.
     await log.step('Running make install', () =>
       run(['make', 'install', `prefix=${stage}`, `PREFIX=${stage}`], { name: 'make install', quiet: true }),
     )
@@ -38,7 +38,7 @@ export async function buildWithMake(context: BuildContext, stage: string): Promi
   return fromSource(context, before)
 }
 
-/** The programs that a build left among the sources. */
+/** The programs that a build wrote among the sources. */
 export async function fromSource(context: BuildContext, before: ReadonlySet<string>): Promise<Built> {
   const { app } = context
   const found = await newElf(app, before)
@@ -48,7 +48,7 @@ export async function fromSource(context: BuildContext, before: ReadonlySet<stri
 
 const newElf = (app: App, before: ReadonlySet<string>) => findElf(app.path, before)
 
-/** `bin/web` is as good as `web`. */
+/** The directory of a program's sources: `bin/web` counts like `web`. */
 function dirOf(app: App, file: string): string {
   const dir = relative(app.path, join(file, '..'))
   return ['', 'bin', 'build', 'out', 'dist', 'target'].includes(dir) ? '.' : dir
@@ -58,7 +58,7 @@ function madePaths({ programs, libraries }: { programs: string[]; libraries: str
   return [...programs, ...libraries].map(file => new RegExp(`^${escapeRegExp(relative(app.path, file))}$`))
 }
 
-/** All files there are, by their absolute paths. */
+/** All existing files, by their absolute paths. */
 export async function filesIn(dir: string): Promise<string[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true })
   return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))

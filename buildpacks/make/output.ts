@@ -11,25 +11,25 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 
-/** A program that a build made, and where its file is now. */
+/** A program that a build made, and the current place of its file. */
 export interface BuiltProgram extends Program {
   readonly file: string
 }
 
-/** What a build made. */
+/** The result of a build. */
 export interface Built {
   readonly programs: readonly BuiltProgram[]
-  /** Shared libraries of the application's own. */
+  /** The application's own shared libraries. */
   readonly libraries: readonly string[]
-  /** Installed files that programs read: a directory, relative names below it are the layer's. */
+  /** A directory with installed files that programs read. Its relative names are also those in the layer. */
   readonly share?: string
-  /** Paths in the application that the build made and no program reads. */
+  /** Paths in the application that the build wrote and no program reads. */
   readonly made: readonly RegExp[]
 }
 
 /**
  * The programs to keep, the likely web process first.
- * @param appName what the application calls itself
+ * @param appName the application's own name
  */
 export async function choose(
   context: BuildContext,
@@ -39,7 +39,7 @@ export async function choose(
   return choosePrograms(context, all, { appName, setting: 'a Procfile' })
 }
 
-/** The layers with the programs and with their libraries. The launcher puts both where they are looked for. */
+/** The layers with the programs and with their libraries. The launcher puts both on the search paths. */
 export async function provideOutput(context: BuildContext, built: Built): Promise<Layer> {
   if (built.libraries.length > 0) await provideLibraries(context, built.libraries)
   if (built.share !== undefined) await provideShare(context, built.share)
@@ -72,7 +72,7 @@ async function provideShare({ layer }: BuildContext, share: string): Promise<voi
   })
 }
 
-/** `program` for an executable file, `library` for a shared library, as their headers say (elf(5)); undefined for others. */
+/** `program` for an executable file, `library` for a shared library, by their headers (elf(5)); undefined for other files. */
 export async function elfKind(path: string): Promise<'program' | 'library' | undefined> {
   await using file = await open(path)
   const head = Buffer.alloc(4096)
@@ -81,7 +81,7 @@ export async function elfKind(path: string): Promise<'program' | 'library' | und
   const type = head.readUInt16LE(16)
   if (type === 2) return 'program'
   if (type !== 3) return undefined
-  // A position-independent program is told from a library by the loader that it asks for (PT_INTERP).
+  // A position-independent program differs from a library by its program interpreter (PT_INTERP).
   const [offset, size, count] = [Number(head.readBigUInt64LE(32)), head.readUInt16LE(54), head.readUInt16LE(56)]
   for (let i = 0; i < count && offset + (i + 1) * size <= bytesRead; i++) {
     if (head.readUInt32LE(offset + i * size) === 3) return 'program'
@@ -89,7 +89,7 @@ export async function elfKind(path: string): Promise<'program' | 'library' | und
   return 'library'
 }
 
-/** Programs and libraries below a directory, but for those in `known`. */
+/** Programs and libraries below a directory, except those in `known`. */
 export async function findElf(
   dir: string,
   known: ReadonlySet<string> = new Set(),

@@ -7,8 +7,8 @@ export interface ProcfileEntry {
 }
 
 /**
- * The processes of a Procfile (devcenter.heroku.com, "The Procfile"): a type of letters, digits, dashes and underscores, a
- * colon, and a command for a shell. Blank lines and lines that start with `#` say nothing.
+ * The processes of a Procfile (devcenter.heroku.com, "The Procfile"): a type of letters, digits, dashes and underscores, a colon, and a
+ * shell command. Blank lines and lines that start with `#` are ignored.
  * @throws BuildpackError at `Procfile:LINE`
  */
 export function parseProcfile(text: string): ProcfileEntry[] {

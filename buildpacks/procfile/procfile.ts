@@ -14,17 +14,17 @@ import {
 import { parseProcfile, type ProcfileEntry } from './parse.ts'
 import { findScript } from './script.ts'
 
-/** Processes that the application's author names. It runs last, so that they win over what other buildpacks found. */
+/** Processes that the application's author names. This buildpack runs last, so they override the processes of other buildpacks. */
 export const procfile = defineBuildpack({ detect, build })
 
 async function detect({ app, env }: DetectContext) {
   const declared = await declaredStart(app, env)
   if (declared && declared.where !== 'the Procfile') return pass(`${declared.where} has a start command`)
-  // What cannot be read is an error of the build, which nobody overlooks.
+  // An unreadable Procfile becomes an error of the build, which nobody overlooks.
   if (await app.has('Procfile').catch(() => true)) return pass('Procfile is there')
   const script = await findScript(app, env)
   if (script === undefined) return fail('no Procfile, no start command in app.yaml, and GOOGLE_ENTRYPOINT is not set')
-  // A language's buildpack knows better how to start what is in its language.
+  // A language's own buildpack knows better how to start a file in that language.
   const { server } = await weighLanguages(app, env)
   if (server) return fail(`${server.language.name} (${server.because}) rather than ${script.file}`)
   return pass(`${script.file} is there`)
@@ -43,7 +43,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   return { launch: { processes } }
 }
 
-/** A declared start command is the web process; the others are the Procfile's. */
+/** A declared start command is the web process; the other processes come from the Procfile. */
 async function findProcesses(app: App, env: Readonly<Record<string, string>>): Promise<ProcfileEntry[]> {
   const text = await app.read('Procfile')
   const entries = text === undefined ? [] : parseProcfile(text)
@@ -56,7 +56,7 @@ async function findProcesses(app: App, env: Readonly<Record<string, string>>): P
   return script === undefined ? [] : [{ type: 'web', command: script.command }]
 }
 
-/** Platforms that people write Procfiles for set PORT; others may not, and `--bind :$PORT` would fail there. */
+/** The platforms that Procfiles are written for set PORT. On other platforms, `--bind :$PORT` would fail without a default. */
 async function defaultPort({ layer }: BuildContext): Promise<void> {
   await layer('port', {
     types: { launch: true },

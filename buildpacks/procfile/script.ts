@@ -1,13 +1,13 @@
 import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
 
-/** A shell script that starts an application which is in no language: `start.sh`, or what RAILPACK_SHELL_SCRIPT names. */
+/** A shell script that starts an application without a recognised language: `start.sh`, or the file that RAILPACK_SHELL_SCRIPT names. */
 export interface Script {
   readonly file: string
-  /** For a shell. The script need not be executable. */
+  /** A shell command. The script does not have to be executable. */
   readonly command: string
 }
 
-/** @throws BuildpackError if the script that a setting names is not there, or its first line ends in a carriage return */
+/** @throws BuildpackError if a setting names a missing script, or if the script's first line ends in a carriage return */
 export async function findScript(app: App, env: Readonly<Record<string, string>>): Promise<Script | undefined> {
   const setting = firstSetting(env, 'RAILPACK_SHELL_SCRIPT')
   const file = setting?.value ?? 'start.sh'

@@ -1,15 +1,15 @@
 import { type BuildContext, firstBinding } from '../sdk/index.ts'
 
-/** Where the names and passwords are that the site asks for. */
+/** The place of the names and passwords for the site. */
 export interface Htpasswd {
   readonly why: string
-  /** In the application; undefined for a binding, which is there at run time only. */
+  /** A file in the application; undefined for a binding, which exists only at run time. */
   readonly file: string | undefined
 }
 
 /**
- * A binding of the type `htpasswd`, or Cloud Foundry's Staticfile.auth. A binding's passwords never get into the image: the server
- * reads them where it runs, and does not start without.
+ * A binding of the type `htpasswd`, or Cloud Foundry's Staticfile.auth. A binding's passwords are never in the image: the server reads
+ * them at run time, and does not start without them.
  */
 export async function findHtpasswd(context: BuildContext): Promise<Htpasswd | undefined> {
   const binding = await firstBinding(context, 'htpasswd')

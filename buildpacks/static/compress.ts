@@ -4,20 +4,20 @@ import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import type { SiteFile } from './files.ts'
 
-/** What compresses well; images, fonts and videos are compressed already. */
+/** Types that compress well. Images, fonts and videos are already compressed. */
 const texts = new Set(
   '.html .htm .css .js .mjs .cjs .json .map .svg .xml .txt .md .csv .wasm .webmanifest .ico .ttf .otf .eot .rss .atom .ics .vtt .glsl .geojson'.split(
     ' ',
   ),
 )
-/** Bytes. Below it is no gain: a response's headers are as long. */
+/** In bytes. Compressing smaller files gains nothing: a response's headers are as long. */
 const smallest = 256
-/** Bytes. Brotli's best level takes a second for each half megabyte. */
+/** In bytes. Brotli's best level takes a second for each half megabyte. */
 const largestForBest = 2 * 1024 * 1024
 
 /**
- * Writes `.gz` and `.br` beside the files that become smaller by it, so that the server need not compress.
- * @returns how many files have one
+ * Writes `.gz` and `.br` beside the files that become smaller, so that the server does not have to compress them.
+ * @returns the number of files that have one
  */
 export async function compressFiles(root: string, files: readonly SiteFile[]): Promise<number> {
   const given = new Set(files.map(({ path }) => path))
@@ -31,7 +31,7 @@ export async function compressFiles(root: string, files: readonly SiteFile[]): P
     ]
     let smaller = false
     for (const { suffix, bytes } of made) {
-      // What the front end's own build compressed is as good.
+      // Files that the front end's own build compressed are as good.
       if (given.has(path + suffix) || (await stat(join(root, path + suffix)).catch(() => undefined))) continue
       const compressed = await bytes()
       if (compressed.length >= size * 0.95) continue

@@ -15,13 +15,13 @@ export interface ConfigInput {
   readonly root: string
   /** Files whose names start with a dot are served. */
   readonly dotFiles: boolean
-  /** Pages have other files included by the server (nginx.org, ngx_http_ssi_module). */
+  /** The server includes other files in pages (nginx.org, ngx_http_ssi_module). */
   readonly ssi: boolean
-  /** Paths of pages that are written again where the image runs. */
+  /** Paths of pages that are rewritten at run time. */
   readonly pages: ReadonlySet<string>
 }
 
-/** Parts of nginx's configuration that the build knows; the rest, such as the port, is known at run time. */
+/** The parts of nginx's configuration that are known at build time. Others, such as the port, are only known at run time. */
 export interface SiteConfig {
   /** For the `http` block. */
   readonly http: string
@@ -29,7 +29,7 @@ export interface SiteConfig {
   readonly server: string
 }
 
-/** Types that get no page of another file: a script that is missing must not be the start page with status 200. */
+/** Types for which no other page answers: for a missing script, the start page with status 200 would be wrong. */
 const assets =
   'js|mjs|css|map|json|png|jpe?g|gif|svg|ico|webp|avif|woff2?|ttf|otf|eot|wasm|txt|xml|pdf|mp4|webm|webmanifest'
 
@@ -59,7 +59,7 @@ export function siteConfig(input: ConfigInput): SiteConfig {
     ...forcedRules(input.redirects),
     ...(input.site.prefix === '' ? [] : [`location = / { return 302 ${input.site.prefix}/; }`]),
     'if ($is_unchanged) { return 304; }',
-    // Settings, and files that people do not mean to publish.
+    // Settings, and files that users do not mean to publish.
     ...(input.dotFiles ? [] : ['location ~ "/\\.(?!well-known(/|$))" { return 404; }']),
     `location ~ "^${escapeRegExp(input.site.prefix)}/(_redirects|_headers|Staticfile|Staticfile\\.auth|Procfile|project\\.toml|static\\.json)$" { return 404; }`,
     `location ~ "${input.site.isBuilt ? `^${escapeRegExp(input.site.prefix)}` : ''}/node_modules/" { return 404; }`,
@@ -73,12 +73,12 @@ export function siteConfig(input: ConfigInput): SiteConfig {
 }
 
 /**
- * ETags by content. All files of an image have the same time, so that nginx's own, of time and size, would not change with
- * a file's contents. They are weak, since a compressed form has the same.
+ * ETags by content. All files of an image have the same time, so nginx's own ETags, of time and size, would not change with a file's
+ * contents. They are weak, since the compressed form has the same ETag.
  */
 function etagMaps({ files, pages, site, ssi }: ConfigInput): string {
   const rows = files.flatMap(({ path, hash }) => {
-    // What the server sends changes with the files that the page includes.
+    // The response changes with the files that the page includes.
     if (ssi && isPage(path)) return []
     const names = [path, ...(path.endsWith(`/${site.index}`) ? [path.slice(0, -site.index.length)] : [])]
     if (path.endsWith('.html')) names.push(path.slice(0, -'.html'.length))
@@ -95,15 +95,15 @@ function etagMaps({ files, pages, site, ssi }: ConfigInput): string {
   ].join('\n')
 }
 
-/** A file of the type text/html, in which nginx looks for what to include. */
+/** Whether a file has the type text/html, in which nginx looks for includes. */
 export const isPage = (path: string): boolean => /\.s?html?$/.test(path)
 
-/** A key of a map as it is: `~` would start a regular expression, and `\` quotes it; a `$` in a key is plain. */
+/** A literal key of a map: `~` would start a regular expression, and `\` escapes it; a `$` in a key has no special meaning. */
 function mapKey(path: string): string {
   return quoted(path)
 }
 
-/** Browsers ask each time whether a file has changed, save for those whose name changes with their contents. */
+/** Browsers ask each time whether a file has changed, except for files whose name changes with their contents. */
 function cacheMap({ site }: ConfigInput, rules: HeaderRules | undefined): string {
   const year = '"public, max-age=31536000, immutable"'
   const own = (rules?.values ?? [])
@@ -133,7 +133,7 @@ function errorPages({ files, site }: ConfigInput): string[] {
   })
 }
 
-/** What answers where there is no file. */
+/** The response for a path that is no file. */
 function fallback({ redirects, site }: ConfigInput, isPage: boolean): string {
   if (redirects.some(({ force }) => !force)) return isPage ? '@redirects' : '@redirects_of_assets'
   return site.pushState !== undefined && isPage ? `${site.prefix}/${site.pushState}` : '=404'
@@ -150,7 +150,7 @@ function namedLocations(input: ConfigInput): string[] {
     input.site.pushState !== undefined && isPage
       ? `rewrite ^ ${input.site.prefix}/${input.site.pushState} last;`
       : 'return 404;'
-  // `/* /index.html 200` is for pages: a script that is missing is not one.
+  // `/* /index.html 200` is only for pages: a missing script must not get it.
   const ofAssets = rules.filter(({ status, pattern }) => !(status === 200 && pattern === '^(?:/+(.*))?$'))
   return [
     `location @redirects {\n${[...rules.map(ruleOf), last(true)].join('\n')}\n}`,

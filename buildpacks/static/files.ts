@@ -6,26 +6,26 @@ import { pipeline } from 'node:stream/promises'
 
 /** A file of the site. */
 export interface SiteFile {
-  /** From the site's root: `/assets/app.js`. */
+  /** The path from the site's root: `/assets/app.js`. */
   readonly path: string
   readonly size: number
-  /** Of its bytes: a short hexadecimal digest. */
+  /** A short hexadecimal digest of its bytes. */
   readonly hash: string
 }
 
-/** Files with settings, which are not part of the site. */
+/** Configuration files, which are not part of the site. */
 const settings = new Set([
   ...['_redirects', '_headers', 'Staticfile', 'Staticfile.auth', 'Procfile', 'project.toml', 'static.json'],
 ])
 
 interface Served {
-  /** Names that start with a dot are served as well; else .well-known alone. */
+  /** Names that start with a dot are also served; otherwise only .well-known. */
   readonly dotFiles: boolean
-  /** A tool made the site: a directory called node_modules below its top is no packages. */
+  /** A tool generated the site: a node_modules below its root does not contain packages. */
   readonly isBuilt: boolean
 }
 
-/** The files that are served, sorted by path. */
+/** The served files, sorted by path. */
 export async function listFiles(root: string, served: Served): Promise<SiteFile[]> {
   const files: SiteFile[] = []
   await visit(root, '', files, served)
@@ -37,7 +37,7 @@ async function visit(root: string, dir: string, files: SiteFile[], served: Serve
   for (const name of names) {
     if (!isServed(name, dir, served)) continue
     const path = `${dir}/${name}`
-    // A link may lead nowhere; nginx follows it as this does.
+    // A link may be dangling; nginx follows links, and so does this.
     const found = await stat(join(root, path)).catch(() => undefined)
     if (found?.isDirectory()) await visit(root, path, files, served)
     else if (found?.isFile()) files.push({ path, size: found.size, hash: await hashOf(join(root, path)) })

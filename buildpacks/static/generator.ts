@@ -4,23 +4,23 @@ import { missingPackages } from '../debian/native-libraries.ts'
 import { libraryDir, unpackPackages } from '../debian/unpack.ts'
 import { type BuildContext, digestOf } from '../sdk/index.ts'
 
-/** The directory with the pages that a generator has made, and who says so. */
+/** The directory with the generated pages, and the reason. */
 export interface GeneratedSite {
   readonly root: string
   readonly why: string
 }
 
-/** A program that makes a site, of Debian's archive. */
+/** A site generator from Debian's archive. */
 export interface Generator {
   readonly version: string
   readonly program: string
-  /** What it is linked with. */
+  /** The path of the libraries that it is linked with. */
   readonly env: { readonly LD_LIBRARY_PATH: string }
 }
 
 /**
- * Brings a generator for the build alone.
- * @param name as people write it: `Hugo`; its package and its program are called `hugo`
+ * Provides a generator, only for the build.
+ * @param name its name for users: `Hugo`; its package and its program are called `hugo`
  */
 export async function provideGenerator(
   context: BuildContext,

@@ -3,13 +3,13 @@ import { isPlain } from '../debian/nginx-text.ts'
 import type { ProjectHeader } from './project-config.ts'
 import type { Site } from './site.ts'
 
-/** Values of one response header by path: the last pattern that matches has it. */
+/** Values of one response header by path: the last matching pattern decides. */
 export interface HeaderRules {
   readonly name: string
   readonly values: readonly { readonly pattern: string; readonly value: string }[]
 }
 
-/** Headers that nginx sets itself, from what it sends. */
+/** Headers that nginx itself sets from the response. */
 const own = new Set([
   'content-length',
   'content-encoding',
@@ -24,8 +24,8 @@ const own = new Set([
 ])
 
 /**
- * The rules of `_headers` in the site or the source (docs.netlify.com, "Custom headers"): a path, and below it, indented, headers.
- * Those of project.toml, static.json and Staticfile come first, so that a line of `_headers` wins.
+ * The rules of `_headers` in the site or the source (docs.netlify.com, "Custom headers"): a path, and indented headers below it. The
+ * rules of project.toml, static.json and Staticfile come first, so a line of `_headers` overrides them.
  * @throws BuildpackError at `_headers:LINE` for a line that is neither
  */
 export async function readHeaders(

@@ -5,7 +5,7 @@ import { type App, bookConfig, type BuildContext, BuildpackError, siteRoots } fr
 import { namedRoot } from '../sdk/site-roots.ts'
 import { type GeneratedSite, provideGenerator } from './generator.ts'
 
-/** Builds a book with Debian's mdBook; undefined if there is none, or if there are pages already. */
+/** Builds a book with Debian's mdBook; undefined if there is none, or if there already are pages. */
 export async function buildWithMdbook(
   context: BuildContext,
   archive: DebianArchive,
@@ -23,7 +23,7 @@ export async function buildWithMdbook(
       fix: `Debian has mdBook ${mdbook.version} without preprocessors: where the book needs others, run "mdbook build" first, and build with --env BP_WEB_SERVER_ROOT=${dir}`,
     }),
   )
-  // With a second output, each has a directory of its own.
+  // If there is a second output, each has a directory of its own.
   for (const root of [dir, posix.join(dir, 'html')]) {
     if (await app.has(posix.join(root, 'index.html'))) return { root, why: `mdBook built it (${config})` }
   }

@@ -5,24 +5,25 @@ import { type App, BuildpackError, escapeRegExp, type Log } from '../sdk/index.t
 
 type Env = Readonly<Record<string, string>>
 
-/** A part of a configuration: its text, or what is known at run time. */
+/** A part of a configuration: its text, or a value that is known at run time. */
 export type Piece =
   string | { readonly is: 'port' | 'tempDir' | 'access' | 'nginx' } | { readonly is: 'env'; readonly name: string }
 
-/** nginx's configuration as the application brings it. */
+/** The application's own nginx configuration. */
 export interface OwnConfig {
-  /** Its file, from the top of the source. */
+  /** Its file, relative to the root of the source. */
   readonly name: string
-  /** Files that it includes are in it, and what nginx needs to run as a user of its own. */
+  /** The text with included files in place, completed with the settings that nginx needs to run without root. */
   readonly pieces: readonly Piece[]
-  /** `ngx_stream_module`. */
+  /** Dynamic modules, such as `ngx_stream_module`. */
   readonly modules: readonly string[]
 }
 
 /**
- * The application's own configuration: the file of BP_NGINX_CONF_LOCATION; or an `nginx.conf` with templates, as Cloud Foundry and
- * Paketo have them (`{{port}}`), or without any pages beside it. Another `nginx.conf` is most often a Dockerfile's, with its paths.
- * @throws BuildpackError for a template that is not known, or a file that is not there
+ * The application's own configuration: the file of BP_NGINX_CONF_LOCATION; or an `nginx.conf` with templates in the style of Cloud
+ * Foundry and Paketo (`{{port}}`), or without any pages beside it. Another `nginx.conf` usually belongs to a Dockerfile, and contains
+ * that image's paths.
+ * @throws BuildpackError for an unknown template, or a missing file
  */
 export async function findOwnConfig(app: App, env: Env, hasPages: boolean, log: Log): Promise<OwnConfig | undefined> {
   const setting = env['BP_NGINX_CONF_LOCATION']
@@ -53,7 +54,7 @@ export async function findOwnConfig(app: App, env: Env, hasPages: boolean, log: 
   return { name, pieces, modules }
 }
 
-/** Puts the files that it includes in their place: what nginx runs with is one file elsewhere. */
+/** Replaces includes with the included files, since nginx runs with one file at another place. */
 async function withIncludes(app: App, dir: string, text: string, where: string, depth = 0): Promise<string> {
   if (depth > 10) throw new BuildpackError('files include each other', { where, fix: 'break the circle' })
   const parts: string[] = []
@@ -70,7 +71,7 @@ async function withIncludes(app: App, dir: string, text: string, where: string, 
 
 async function included(app: App, dir: string, file: string, depth: number): Promise<string> {
   const text = await app.read(file)
-  // Tables that come with nginx: `include mime.types;`.
+  // Tables of nginx itself: `include mime.types;`.
   if (text === undefined) return `include {{nginx}}/etc/nginx/${basename(file)};`
   return `${await withIncludes(app, dir, checkTemplates(text, file), file, depth + 1)}\n`
 }
@@ -96,7 +97,7 @@ async function filesOf(app: App, dir: string, pattern: string, where: string): P
     .toSorted()
 }
 
-/** Adds what is missing for a server in a container, which is no daemon and may write to nothing but a temporary directory. */
+/** Adds missing settings for a server in a container, which is no daemon and may write only to a temporary directory. */
 function complete(text: string): string {
   const has = (directive: string) => new RegExp(`^[^#\\n]*\\b${directive}\\s`, 'm').test(text)
   const missing = (directive: string, value: string) => (has(directive) ? '' : `${directive} ${value}; `)

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import type { App } from '../sdk/index.ts'
 import type { Site } from './site.ts'
 
-/** Takes everything out of the application but the site: sources and packages that only its build needed. */
+/** Removes everything except the site from the application: sources and packages that only its build needed. */
 export async function keepSiteOnly(app: App, root: string): Promise<void> {
   if (root === '.') return
   const parts = root.split('/')
@@ -17,7 +17,7 @@ export async function keepSiteOnly(app: App, root: string): Promise<void> {
 
 /**
  * Puts the site below the path of BP_WEB_SERVER_LOCATION_PATH.
- * @returns the directory that is the server's root
+ * @returns the server's root directory
  */
 export async function placeSite(app: App, { root, prefix }: Site): Promise<string> {
   if (prefix === '') return app.at(root)

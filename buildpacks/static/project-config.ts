@@ -3,21 +3,21 @@ import * as read from '../../lifecycle/spec/read.ts'
 import type { App, Log } from '../sdk/index.ts'
 import type { Redirect } from './redirects.ts'
 
-/** What project.toml says in `[com.heroku.static-web-server]`, or static.json, as Heroku's buildpacks have them. */
+/** The settings of `[com.heroku.static-web-server]` in project.toml, or of static.json, as in Heroku's buildpacks. */
 export interface ProjectConfig {
   readonly root: string | undefined
-  /** The file that says so, and the key of the root in it. */
+  /** The file with the settings, and its key for the root. */
   readonly source: string
-  /** The page of a directory. */
+  /** The index page of a directory. */
   readonly index: string | undefined
-  /** Which page answers for what is no file, and with which status. */
+  /** The page that answers for paths that are no file, with its status. */
   readonly notFound: { readonly page: string; readonly status: 200 | 404; readonly where: string } | undefined
   readonly headers: readonly ProjectHeader[]
   readonly redirects: readonly Redirect[]
   readonly forceHttps: boolean
-  /** The command that makes the site. */
+  /** The command that generates the site. */
   readonly build: readonly [string, ...string[]] | undefined
-  /** Pages that get variables where the image runs. Undefined: the page of the site's root. */
+  /** Pages that get variables at run time. Undefined: the page of the site's root. */
   readonly pages: { readonly names: readonly string[]; readonly where: string } | undefined
 }
 
@@ -32,8 +32,8 @@ export interface ProjectHeader {
 const file = 'project.toml'
 
 /**
- * What is not known is left out with a warning.
- * @throws BaleError for a value of another form, with its place
+ * Reads the settings. Leaves out unknown ones, with a warning.
+ * @throws BaleError for a value of another type, with its place
  */
 export async function readProjectConfig(app: App, log: Log): Promise<ProjectConfig> {
   const known = (node: read.Node, ...keys: string[]): void => {
@@ -72,7 +72,7 @@ export async function readProjectConfig(app: App, log: Log): Promise<ProjectConf
   }
 }
 
-/** A table, empty if it is not there. */
+/** A table; empty if it does not exist. */
 const inner = (node: read.Node, key: string): read.Node => read.table(node, key) ?? { ...node, table: {} }
 
 function statusOf(lost: read.Node): 200 | 404 {
@@ -93,7 +93,7 @@ function headersOf(headers: read.Node): ProjectHeader[] {
   })
 }
 
-/** A path within the site, which nginx and the shell take as it is. */
+/** A path within the site, which nginx and the shell can take literally. */
 export function sitePath(node: read.Node, key: string, given: string): string
 export function sitePath(node: read.Node, key: string, given: string | undefined): string | undefined
 export function sitePath(node: read.Node, key: string, given: string | undefined): string | undefined {

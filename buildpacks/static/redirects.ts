@@ -4,20 +4,20 @@ import type { Site } from './site.ts'
 
 /** A rule of `_redirects`: `/old/* /new/:splat 301!`. */
 export interface Redirect {
-  /** A regular expression for the path of the request, as it came. */
+  /** A regular expression for the unmodified path of the request. */
   readonly pattern: string
-  /** Where it leads, with `$1` and so on for parts of the path. */
+  /** The target, with `$1` and so on for parts of the path. */
   readonly target: string
   /** 200 for another file of the site under this path; 301 and so on; 404 and so on for a page with that status. */
   readonly status: number
-  /** Holds where there is a file of this path, too. */
+  /** It also applies if there is a file with this path. */
   readonly force: boolean
 }
 
 /**
- * The rules of `_redirects` in the site or the source (docs.netlify.com, "Redirects and rewrites"). What nginx cannot do, such as
- * conditions on a country, is left out with a warning.
- * @throws BuildpackError at `_redirects:LINE` for a line that is no rule
+ * The rules of `_redirects` in the site or the source (docs.netlify.com, "Redirects and rewrites"). Rules that nginx does not support,
+ * such as conditions on a country, are left out with a warning.
+ * @throws BuildpackError at `_redirects:LINE` for an invalid line
  */
 export async function readRedirects(app: App, site: Site, log: Log): Promise<Redirect[]> {
   const file = await app.firstOf([`${site.root}/_redirects`, '_redirects'])
@@ -36,7 +36,7 @@ export async function readRedirects(app: App, site: Site, log: Log): Promise<Red
   })
 }
 
-/** Rules for paths within the site, where the site is below a path: `/shop`. */
+/** Adjusts rules for paths within a site that is served below a path: `/shop`. */
 export function placeRules(rules: readonly Redirect[], { prefix }: Site): Redirect[] {
   const at = escapeRegExp(prefix)
   return rules.map(rule => ({
@@ -46,7 +46,7 @@ export function placeRules(rules: readonly Redirect[], { prefix }: Site): Redire
   }))
 }
 
-/** The rule, or why it cannot be followed. */
+/** The rule, or the reason why it is not supported. */
 function parseRule([from = '', ...rest]: string[], where: string): Redirect | string {
   const at = rest.findIndex(word => /^(\/|https?:)/.test(word))
   const to = rest[at]
@@ -70,7 +70,7 @@ function parseRule([from = '', ...rest]: string[], where: string): Redirect | st
   return { ...pathPattern(from, to), status, force: force === '!' }
 }
 
-/** `/blog/:year/*` as a regular expression, and the target with the parts it has. */
+/** `/blog/:year/*` as a regular expression, and the target with its parts. */
 function pathPattern(from: string, to: string): { pattern: string; target: string } {
   const names: string[] = []
   const parts = from
@@ -79,7 +79,7 @@ function pathPattern(from: string, to: string): { pattern: string; target: strin
     .map(part => {
       if (part === '*') {
         names.push('splat')
-        // Slashes that follow are not part of it: `//other.example` would lead to another host.
+        // The match does not include the slashes before it: `//other.example` would lead to another host.
         return '(?:/+(.*))?'
       }
       const name = /^:(\w+)$/.exec(part)?.[1]

@@ -4,9 +4,9 @@ import type { SiteFile } from './files.ts'
 import type { ProjectConfig } from './project-config.ts'
 import type { Site } from './site.ts'
 
-/** A page that is written again where the image runs. */
+/** A page that is rewritten at run time. */
 export interface RuntimePage {
-  /** Its path as browsers know it. */
+  /** Its path for browsers. */
   readonly path: string
   /** Its file. */
   readonly file: string
@@ -15,9 +15,9 @@ export interface RuntimePage {
 }
 
 /**
- * The pages that get variables of the image: those that project.toml names, or the first that a browser sees.
- * @param root the directory that the server has as its root, with the site's files
- * @throws BuildpackError for a page that is named and not there
+ * The pages that get the image's variables: those that project.toml names, or the first one that a browser requests.
+ * @param root the server's root directory, with the site's files
+ * @throws BuildpackError for a named page that does not exist
  */
 export function runtimePages(
   { index, pushState, prefix }: Site,
@@ -41,12 +41,12 @@ export function runtimePages(
   })
 }
 
-/** nginx's variable with what distinguishes a page that is written again: a part of its ETag. */
+/** nginx's variable with the version of a rewritten page, a part of its ETag. */
 export const pageVersion = '$page_version'
 
 /**
- * Commands that write the variables PUBLIC_WEB_* into the start tag of a page's head: `data-public_web_api_url="…"`, which scripts read as
- * `document.head.dataset.public_web_api_url`. They set `version`, and leave pages in `$dir/pages`.
+ * Commands that write the variables PUBLIC_WEB_* into the start tag of a page's head: `data-public_web_api_url="…"`, which scripts read
+ * as `document.head.dataset.public_web_api_url`. They set `version`, and write the pages to `$dir/pages`.
  */
 export function writePages(pages: readonly RuntimePage[]): string {
   if (pages.length === 0) return ''
@@ -76,7 +76,7 @@ fi
 `
 }
 
-/** Commands that print the part of nginx's `server` block for pages that were written again. */
+/** Commands that print the part of nginx's `server` block for rewritten pages. */
 export function servePages(pages: readonly RuntimePage[]): string {
   if (pages.length === 0) return ''
   const lines = pages.flatMap(({ path, short }) => [
@@ -89,6 +89,6 @@ ${lines.map(line => `    echo '${line}'`).join('\n')}
 `
 }
 
-/** Commands that print the part of nginx's `http` block, for its end: sizes of maps cannot be set after the first map. */
+/** Commands that print the end of nginx's `http` block, since sizes of maps cannot be set after the first map. */
 export const declareVersion = (pages: readonly RuntimePage[]): string =>
   pages.length === 0 ? '' : `  echo "map \\$host \\${pageVersion} { default \\"$version\\"; }"\n`

@@ -19,33 +19,33 @@ import {
 
 type Env = Readonly<Record<string, string>>
 
-/** What is served, and how. */
+/** The site, and how it is served. */
 export interface Site {
   /** Relative to the application. */
   readonly root: string
-  /** Who says so. */
+  /** The setting or file that names the root. */
   readonly why: string
-  /** The page that each path has which is no file, below the site: `index.html`. */
+  /** The page that answers for each path that is no file, relative to the site: `index.html`. */
   readonly pushState: string | undefined
-  /** The page of a directory. */
+  /** The index page of a directory. */
   readonly index: string
-  /** Pages of errors that are not called `404.html` and so on, by status. */
+  /** Error pages with names other than `404.html` and so on, by status. */
   readonly errors: Readonly<Record<string, string>>
   readonly forceHttps: boolean
-  /** A directory without a page of its own shows its files. */
+  /** nginx lists the files of a directory without an index page. */
   readonly listing: boolean
-  /** The path below which the site is: `/shop`, or nothing. */
+  /** The path below which the site is served: `/shop`, or empty. */
   readonly prefix: string
   /** Directories of the site in which a file's name changes with its contents. */
   readonly hashed: readonly string[]
-  /** A tool made it: what is called node_modules below its top is part of it, as in Expo's. Elsewhere that is packages. */
+  /** A tool generated it: a node_modules below its root is part of the site, as with Expo. In other sites it contains packages. */
   readonly isBuilt: boolean
 }
 
 /**
  * Finds the site, after the front end's build.
- * @param generated what a generator of this buildpack has made
- * @throws BuildpackError if a directory that is named is not there, or none has pages
+ * @param generated the result of this buildpack's generator
+ * @throws BuildpackError if a named directory does not exist, or no directory has pages
  */
 export async function findSite(
   app: App,
@@ -55,7 +55,7 @@ export async function findSite(
   generated?: GeneratedSite,
 ): Promise<Site> {
   const found = await findBuilt(app, env)
-  // What a file of its own says of the site is no guess.
+  // A site with its own configuration file is not a guess.
   const frontEnd = found?.guessed && (await isConfigured(app)) ? undefined : found
   const { root, why } = await findRoot(app, env, [project, staticfile.root], generated ?? frontEnd)
   const asked = env['BP_WEB_SERVER_ENABLE_PUSH_STATE']
@@ -85,14 +85,14 @@ export async function findSite(
   }
 }
 
-/** Whether something says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
+/** Whether anything says where pages are: a setting, a file, a front end's build, or a generator's configuration. */
 export async function hasPages(app: App, env: Env): Promise<boolean> {
   if (firstSetting(env, ...rootSettings)) return true
   if ((await isConfigured(app)) || (await findBuilt(app, env))) return true
   return (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined
 }
 
-/** A front end, and the folder that its build is in: that of a package in a workspace, or `.`. */
+/** A front end, and the folder of its build: a workspace package's, or `.`. */
 type Built = FrontEnd & { readonly dir: string }
 
 async function findBuilt(app: App, env: Env): Promise<Built | undefined> {
@@ -101,7 +101,7 @@ async function findBuilt(app: App, env: Env): Promise<Built | undefined> {
   return frontEnd && { ...frontEnd, dir: relative(app.path, project.path) || '.' }
 }
 
-/** @throws BuildpackError if the settings of the front end ask for more than files */
+/** @throws BuildpackError if the front end's settings require more than static files */
 export async function checkFrontEnd(app: App, env: Env): Promise<void> {
   const built = await findBuilt(app, env)
   if (built?.needsServer === undefined || firstSetting(env, ...rootSettings)) return
@@ -110,13 +110,13 @@ export async function checkFrontEnd(app: App, env: Env): Promise<void> {
   })
 }
 
-/** Whether a file says what the site is that only sites have. */
+/** Whether a file that only sites have configures the site. */
 async function isConfigured(app: App): Promise<boolean> {
   if ((await app.firstOf(['Staticfile', 'static.json'])) !== undefined) return true
   return (await configuresWebServer(app)) || (await hugoConfig(app)) !== undefined
 }
 
-/** SvelteKit, Nuxt and others leave a page of this name for all paths that are no file. */
+/** SvelteKit, Nuxt and others write a page of this name for all paths that are no file. */
 async function fallbackPage(app: App, root: string, asked: boolean | undefined): Promise<string | undefined> {
   if (asked === false) return undefined
   if (await app.has(join(root, '200.html'))) return '200.html'
@@ -175,7 +175,7 @@ async function existing(app: App, named: string, where: string): Promise<string>
   throw new BuildpackError(`there is no directory ${named}`, { where, fix: 'correct the name; a build may make it' })
 }
 
-/** Where the front end's build left its pages: the directory itself, or Angular's `browser` below it. */
+/** The directory with the pages of the front end's build: its output, or Angular's `browser` below it. */
 async function builtRoot(
   app: App,
   { name, output: named, guessed, dir }: Built,
@@ -194,7 +194,7 @@ async function builtRoot(
   for (const root of [...candidates, ...usual]) {
     if (await app.has(join(root, 'index.html'))) return { root, why: `${name} built it` }
   }
-  // A build may leave its files beside the page, as Sass does.
+  // A build may write its files beside the page, as Sass does.
   if (guessed && (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined) return undefined
   throw new BuildpackError(`${name} left no index.html in ${output}/`, {
     where: 'npm run build',

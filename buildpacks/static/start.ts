@@ -14,7 +14,7 @@ export interface StartInput {
   readonly pages: readonly RuntimePage[]
 }
 
-/** Writes what the build knows of the configuration, and the program that adds the rest and becomes nginx. */
+/** Writes the part of the configuration that is known at build time, and the program that adds the rest and becomes nginx. */
 export async function writeStart(dir: string, { nginx, config, auth, pages }: StartInput): Promise<void> {
   await mkdir(join(dir, 'bin'))
   const http = join(dir, 'http.conf')
@@ -24,7 +24,7 @@ export async function writeStart(dir: string, { nginx, config, auth, pages }: St
   await writeFile(join(dir, 'bin/serve-site'), script(nginx, { http, server }, auth, pages), { mode: 0o755 })
 }
 
-/** Types of files that Debian's table has not, or by another name. */
+/** Types of files that Debian's table does not have, or has with another name. */
 const ownTypes = {
   js: 'text/javascript',
   mjs: 'text/javascript',
@@ -33,7 +33,7 @@ const ownTypes = {
   avif: 'image/avif',
 }
 
-/** nginx warns of each ending that has two types, so the table is written anew, without those that are ours. */
+/** nginx warns of an extension with two types, so the table is written again without the extensions in ownTypes. */
 async function typeTable(nginx: string): Promise<string> {
   const table = await readFile(join(nginx, 'etc/nginx/mime.types'), 'utf8')
   const theirs = Array.from(table.matchAll(/^\s+([\w.+-]+\/[\w.+-]+)\s+([^;{}]+);/gm), ([, type, endings = '']) => {
@@ -63,7 +63,7 @@ brotli_static on;
 `
 }
 
-/** In sh and with programs that every run image has. Nothing is written but a directory in TMPDIR. */
+/** In sh and with programs that every run image has. It writes only to a directory in TMPDIR. */
 const readPort = `#!/bin/sh
 # Writes the part of nginx's configuration that is known at run time, and becomes nginx.
 set -eu
@@ -82,7 +82,7 @@ access='off'
 if (: >>/dev/stdout) 2>/dev/null; then access='/dev/stdout'; fi
 `
 
-/** Writes the program that fills in the application's own configuration, and becomes nginx with the application as its prefix. */
+/** Writes the program that completes the application's own configuration, and becomes nginx with the application as its prefix. */
 export async function writeOwnStart(
   dir: string,
   { nginx, app, pieces }: { readonly nginx: string; readonly app: string; readonly pieces: readonly Piece[] },

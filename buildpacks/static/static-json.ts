@@ -6,11 +6,11 @@ import type { Redirect } from './redirects.ts'
 
 const file = 'static.json'
 
-/** Nothing to do for these: pages are found without their ending, and requests are logged. */
+/** Settings that need no action: pages are found without their extension, and requests are logged. */
 const settled = ['clean_urls', 'logging', 'encoding']
 const known = ['root', 'https_only', 'error_page', 'routes', 'redirects', 'headers', ...settled]
 
-/** What to do in place of a key that is left out. */
+/** What to do instead of a key that is left out. */
 const instead: Readonly<Record<string, string>> = {
   basic_auth: 'A binding of the type htpasswd, or a Staticfile.auth, asks for a password.',
   proxies: 'An nginx.conf with templates can have proxy_pass.',
@@ -18,9 +18,9 @@ const instead: Readonly<Record<string, string>> = {
 }
 
 /**
- * static.json, as Heroku's buildpack for static sites reads it; undefined if there is none. What nginx does not do is left out with a
- * warning.
- * @throws BaleError for a value of another form, with its place
+ * Reads static.json with the meaning of Heroku's buildpack for static sites; undefined if there is none. Leaves out settings that nginx
+ * does not support, with a warning.
+ * @throws BaleError for a value of another type, with its place
  */
 export async function readStaticJson(app: App, log: Log): Promise<ProjectConfig | undefined> {
   const text = await app.read(file)
@@ -44,7 +44,7 @@ export async function readStaticJson(app: App, log: Log): Promise<ProjectConfig 
   }
 }
 
-/** Paths that are no file, and the page that each pattern has. */
+/** The page of each pattern, for paths that are no file. */
 function routesOf(document: read.Node): Redirect[] {
   const routes = read.table(document, 'routes')
   if (routes === undefined) return []
@@ -77,11 +77,11 @@ function headersOf(document: read.Node): ProjectHeader[] {
   )
 }
 
-/** `*` stands for a part of one name, and `**` for anything. */
+/** A regular expression for a path: `*` stands for a part of one name, and `**` for anything. */
 function patternOf(node: read.Node, path: string): string {
   if (!path.startsWith('/') || !isPlain(path))
     throw read.errorAt(node, '', `${read.quote(path)} is no path`, 'start it with "/"')
-  // As _redirects has `/*`: it is the page of an application that finds its way by itself.
+  // Like `/*` in _redirects: the page of an application with its own router.
   if (path === '/**') return '^(?:/+(.*))?$'
   const parts = path.split('**').map(part => part.split('*').map(escapeRegExp).join('[^/]*'))
   return `^${parts.join('.*')}$`

@@ -40,7 +40,7 @@ import { keepSiteOnly, placeSite } from './place.ts'
 import { checkFrontEnd, findSite, hasPages, type Site } from './site.ts'
 import { writeOwnStart, writeStart } from './start.ts'
 
-/** Sites of files alone, served by nginx. */
+/** Sites that consist of files only, served by nginx. */
 export const staticSite = defineBuildpack({
   ownCommands: 'left',
   detect,
@@ -79,7 +79,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   const files = await listFiles(app.at(site.root), { dotFiles: staticfile.dotFiles, isBuilt: site.isBuilt })
   const redirects = [...(await readRedirects(app, site, log)), ...placeRules(project.redirects, site)]
   const headers = await readHeaders(app, site, [...project.headers, ...staticfile.headers], log)
-  // What is included in a page is not known before it is asked for.
+  // The included content of a page is not known before a request.
   const compressible = staticfile.ssi ? files.filter(({ path }) => !isPage(path)) : files
   const compressed = await log.step('Compressing', () => compressFiles(app.at(site.root), compressible))
   log.info(`${files.length} files; ${compressed} of them compressed with gzip and brotli`)
@@ -100,7 +100,7 @@ async function generate(context: BuildContext, archive: DebianArchive): Promise<
   return made ?? buildWithMdbook(context, archive)
 }
 
-/** The pages that the buildpack of Python or Ruby has made just before: those that are committed are like any others. */
+/** The pages that the Python or Ruby buildpack has just generated. Committed pages are like any others. */
 async function madeBefore({ app, plan }: BuildContext): Promise<GeneratedSite | undefined> {
   if (!plan.some(({ metadata }) => metadata['builtBy'] !== undefined)) return undefined
   const site = await findRubySite(app)
@@ -111,13 +111,13 @@ async function madeBefore({ app, plan }: BuildContext): Promise<GeneratedSite | 
   return { root: documentationRoot, why: `${documentation.name} built it` }
 }
 
-/** project.toml's section, or static.json, which came before it. */
+/** project.toml's section, or the older static.json. */
 async function readConfig(app: App, log: Log): Promise<ProjectConfig> {
   const own = (await configuresWebServer(app)) ? undefined : await readStaticJson(app, log)
   return own ?? readProjectConfig(app, log)
 }
 
-/** nginx runs with the application's own configuration, which is all that says what it does. */
+/** nginx runs with the application's own configuration, which alone determines what it does. */
 async function serveAsConfigured(context: BuildContext, { path }: Layer, own: OwnConfig): Promise<BuildResult> {
   const { app, layer, log, run } = context
   log.info(`nginx runs with ${own.name}`)
@@ -126,7 +126,7 @@ async function serveAsConfigured(context: BuildContext, { path }: Layer, own: Ow
     key: { config: digestOf(JSON.stringify(own.pieces)), nginx: path },
     create: async dir => writeOwnStart(dir, { nginx: path, app: app.path, pieces: own.pieces }),
   })
-  // What variables have in them is known at run time alone.
+  // Values of variables are only known at run time.
   const isWhole = own.pieces.every(piece => typeof piece === 'string' || piece.is !== 'env')
   const program = join(site, 'bin/serve-site')
   if (isWhole && existsSync(program)) {
@@ -138,7 +138,7 @@ async function serveAsConfigured(context: BuildContext, { path }: Layer, own: Ow
   return { launch: { processes: [{ type: 'web', command: ['serve-site'], default: true }] } }
 }
 
-/** The site's own command, such as that of a generator that another buildpack has put there. */
+/** Runs the site's own command, such as a generator that another buildpack has installed. */
 async function buildSite({ log, run }: BuildContext, command: readonly [string, ...string[]]): Promise<void> {
   const fix = 'correct the command, in project.toml com.heroku.static-web-server.build'
   await log.step(`Running ${command.join(' ')}`, () => run(command, { fix }))

@@ -1,25 +1,25 @@
 import type { App, Log } from '../sdk/index.ts'
 import type { ProjectHeader } from './project-config.ts'
 
-/** What a Staticfile says (docs.cloudfoundry.org, "Staticfile buildpack"). */
+/** The settings of a Staticfile (docs.cloudfoundry.org, "Staticfile buildpack"). */
 export interface Staticfile {
   readonly root: string | undefined
   readonly pushState: boolean
   readonly forceHttps: boolean
-  /** A directory without an index page shows its files. */
+  /** nginx lists the files of a directory without an index page. */
   readonly listing: boolean
   /** Files whose names start with a dot are part of the site. */
   readonly dotFiles: boolean
-  /** Pages have other files included where they say so. */
+  /** Pages may include other files. */
   readonly ssi: boolean
-  /** The pages of errors, by status. */
+  /** The error pages, by status. */
   readonly errors: Readonly<Record<string, string>>
   readonly headers: readonly ProjectHeader[]
 }
 
 const file = 'Staticfile'
 
-/** Lines of `name: value`. What nginx does not do is left out with a warning. */
+/** Reads lines of `name: value`. Leaves out settings that nginx does not support, with a warning. */
 export async function readStaticfile(app: App, log: Log): Promise<Staticfile> {
   const values = new Map<string, { value: string; where: string }>()
   for (const [index, line] of ((await app.read(file)) ?? '').split(/\r\n|\r|\n/).entries()) {
@@ -55,7 +55,7 @@ const instead = 'An nginx.conf with templates can have all that nginx does.'
 export const yes = (value: string | undefined): boolean =>
   ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')
 
-/** A path that nginx takes as it is. */
+/** Whether nginx can take a path literally. */
 const isPage = (path: string): boolean => /^\/?[\w.~/-]+$/.test(path) && !path.includes('..')
 
 function hstsHeader(where: string, isOn: (name: string) => boolean): ProjectHeader {

@@ -1,6 +1,6 @@
 import { BuildpackError, defineBuildpack, explainUnsupported, fail } from '../sdk/index.ts'
 
-/** Never takes part: alone in the last group of a builder's order, it explains why no other buildpack does. */
+/** Never takes part. As the only buildpack in the last group of a builder's order, it explains why no other buildpack does. */
 export const unsupported = defineBuildpack({
   async detect(context) {
     return fail(await explainUnsupported(context))
