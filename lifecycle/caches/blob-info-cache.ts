@@ -17,20 +17,20 @@ const digest = v.custom<Digest>(isDigest, 'is not a digest')
 const document = v.object({
   version: v.literal(2),
   /**
-   * Identifies the boot. Times from another boot prove nothing: a power cut may keep a file's time and lose its contents.
+   * Identifies the boot. Times from another boot prove nothing: a power cut may keep a file's time but lose its contents.
    */
   boot: v.string(),
-  /** Milliseconds since 1970 when the machine booted, by its clock, and when this was written. */
+  /** The times of the machine's boot, by its clock, and of this write, in milliseconds since 1970. */
   booted: v.number(),
   written: v.number(),
-  /** By `LayerKey`: its parts, with spaces between them. */
+  /** The key has the parts of a `LayerKey`, separated by spaces. */
   layers: v.record(v.string(), v.object({ diffId: digest, digest, size: v.number(), mediaType: v.string() })),
   trees: v.record(v.string(), v.string()),
   files: v.record(v.string(), v.string()),
 })
 type Known = Omit<v.InferOutput<typeof document>, 'boot' | 'booted' | 'written' | 'version'>
 
-/** What a layer was made from, and what for. The purpose separates different results, such as compressed layers. */
+/** The files that a layer was made from, and its purpose. The purpose separates different results, such as compressed layers. */
 export interface LayerKey extends Fingerprint {
   readonly purpose: string
 }
@@ -48,7 +48,7 @@ const machine: Clock = { now: Date.now, sinceBoot: () => uptime() * 1000, boot: 
 
 /**
  * Results of earlier builds that save reading layers again: digests of a layer by its fingerprint, and fingerprints of
- * cached trees and files by the layer in them. Trusted only under the boot that it was written in, and while the clock has
+ * cached trees and files by the layer in them. Trusted only in the boot in which it was written, and if the clock has
  * run steadily since: a clock set back could give a change the time of an earlier one. Entries that a build uses or sets go
  * into the next index; the rest is dropped.
  */
@@ -57,7 +57,7 @@ export class BlobInfoCache {
   readonly #clock: Clock
   readonly #before: Known
   readonly #next: Known = { layers: {}, trees: {}, files: {} }
-  /** Layers of which only the newest trees are known from now on. */
+  /** Layers whose only known trees are the newest ones, from now on. */
   readonly #restored = new Set<Digest>()
 
   private constructor(dir: string, clock: Clock, before: Known) {
@@ -66,7 +66,7 @@ export class BlobInfoCache {
     this.#before = before
   }
 
-  /** Reads the index in that directory. Returns an empty one if there is none that can be trusted. */
+  /** Reads the index in a directory. Returns an empty one if there is no trusted index. */
   static async open(dir: string, clock = machine): Promise<BlobInfoCache> {
     const none: Known = { layers: {}, trees: {}, files: {} }
     try {
@@ -79,7 +79,7 @@ export class BlobInfoCache {
     }
   }
 
-  /** Returns the digests of the layer that is made from this. */
+  /** Returns the known digests of the layer for a key. */
   layer(key: LayerKey): LayerDigests | undefined {
     const text = textOf(key)
     const known = this.#next.layers[text] ?? this.#before.layers[text]
@@ -93,8 +93,8 @@ export class BlobInfoCache {
   }
 
   /**
-   * Records that a tree has the files of the layer: it was restored from its tar. What was made of those files before will be
-   * made of this tree.
+   * Records that a tree has the files of the layer: it was restored from its tar. Layers that were made from those files before apply
+   * to this tree, too.
    */
   setContent(diffId: Digest, tree: string): void {
     for (const [key, layer] of Object.entries(this.#before.layers))
@@ -133,14 +133,14 @@ export class BlobInfoCache {
   }
 
   /**
-   * Saves what this build has used or set.
+   * Saves the entries that this build has used or set.
    * @throws BaleError 'filesystem' if it cannot be written
    */
   save(): Promise<void> {
     return this.#write(this.#next)
   }
 
-  /** Saves what `setContent` has set beside all that was known before, if it has set anything. Throws as `save` does. */
+  /** Saves the entries of `setContent`, if any, in addition to all earlier entries. Throws as `save` does. */
   async saveContent(): Promise<void> {
     if (this.#restored.size === 0) return
     const others = Object.entries(this.#before.layers).filter(([, { diffId }]) => !this.#restored.has(diffId))
@@ -170,7 +170,7 @@ function isTrusted({ boot, booted, written }: v.InferOutput<typeof document>, cl
 /** In bytes. Reading a smaller file takes no longer than checking it. */
 const worthIt = 1024n * 1024n
 
-/** Leaves out the change time: it changes when a file is renamed or linked. Nobody else writes in a cache. */
+/** Leaves out the change time, which changes when a file is renamed or linked. No other user writes in a cache. */
 async function sealOf(path: string): Promise<string | undefined> {
   const stats = await lstat(path, { bigint: true }).catch(() => undefined)
   if (stats?.isFile() !== true || stats.size < worthIt || !(await settled(stats.mtimeNs))) return undefined

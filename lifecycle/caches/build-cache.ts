@@ -15,7 +15,7 @@ import type { CachedTree, CachedTrees } from './cached-trees.ts'
 import { putKnownLayer } from './known-layers.ts'
 import { RequiredCacheError } from './shared.ts'
 
-/** The parts of a build cache. Each one is optional. Without any, nothing is reused and nothing is stored. */
+/** The parts of a build cache, all optional. Without parts, nothing is reused or stored. */
 export interface BuildCacheParts {
   /** Cached layers as tars, in a directory or an image. */
   readonly layers?: Cache
@@ -27,7 +27,7 @@ export interface BuildCacheParts {
   readonly lease?: AsyncDisposable
 }
 
-/** Stores a layer somewhere, and returns what it stored. */
+/** Stores a layer, and returns its stored form. */
 type Put<T extends LayerDigests> = (source: LayerSource) => Promise<T>
 
 /**
@@ -58,16 +58,16 @@ export class BuildCache implements AsyncDisposable {
     this.#trees?.prefetch()
   }
 
-  /** Returns what the last build stored, or undefined if nothing usable. */
+  /** Returns the metadata of the last build, or undefined if there is none that is usable. */
   async metadata(signal?: AbortSignal): Promise<CacheMetadata | undefined> {
     return this.#layers?.metadata(signal)
   }
 
   /**
    * Puts the contents of a cached layer at `to`.
-   * @param place `from`: the path that the layer's entries have; `within`: see HostPlace; `owner`: of all that is made, where root
+   * @param place `from`: the path of the layer's entries; `within`: see HostPlace; `owner`: the owner of new files, if root
    * restores for another user
-   * @throws BaleError if the layer is missing or damaged; `to` does not exist then
+   * @throws BaleError if the layer is missing or damaged; then `to` does not exist
    */
   async restore(
     diffId: Digest,
@@ -82,8 +82,8 @@ export class BuildCache implements AsyncDisposable {
   }
 
   /**
-   * Records what the unpacked trees look like: those that the build leaves alone need not be read to be exported. Nobody has
-   * changed them yet, so call this before a buildpack runs.
+   * Records the fingerprints of the unpacked trees: trees that the build does not change need not be read for export. The trees are
+   * still unchanged only before a buildpack runs, so call this first.
    */
   async recordRestored(): Promise<void> {
     const index = this.#blobInfo
@@ -99,7 +99,7 @@ export class BuildCache implements AsyncDisposable {
   }
 
   /**
-   * Saves what `recordRestored` has found, for phases that are other processes. A build that is one process saves it with the
+   * Saves the records of `recordRestored`, for phases in other processes. A build in one process saves them with the
    * cache: until then, nothing of an earlier build is changed.
    */
   async saveRecords(): Promise<void> {
@@ -191,14 +191,14 @@ export class BuildCache implements AsyncDisposable {
   }
 }
 
-/** What cannot be recorded costs time alone: the layer is read again. */
+/** A failure to record only costs time: the layer is read again. */
 function unlessFilesystem(error: unknown): undefined {
   if (!(error instanceof BaleError) && !isErrno(error)) throw error
 }
 
 /**
  * Stores a layer for the next build.
- * @param from `exported`: the layer's digests if the image has it too; `dir`: its directory, to be checked in as a tree
+ * @param from `exported`: the layer's digests if it is also in the image; `dir`: its directory, to be checked in as a tree
  */
 export type KeepLayer = (
   source: LayerSource,

@@ -4,15 +4,15 @@ import type { CacheMetadata } from '../spec/types.ts'
 
 /**
  * Layers stored between builds of one app (buildpack.md, "Cached Layers"). A fault in a cache costs time, never correctness:
- * `open` and `metadata` return undefined and warn where something is missing or damaged. `begin` and the writer throw a
- * BaleError where nothing can be written, and the previous generation stays.
+ * `open` and `metadata` return undefined and warn if data is missing or damaged. `begin` and the writer throw a
+ * BaleError if the cache cannot be written, and the previous generation stays.
  */
 export interface Cache {
   readonly description: string
-  /** Returns what the last build stored, or undefined if nothing usable. */
+  /** Returns the metadata of the last build, or undefined if there is none that is usable. */
   metadata(signal?: AbortSignal): Promise<CacheMetadata | undefined>
   /**
-   * Returns the uncompressed tar of a layer. A cache is hostile input: wrong bytes are an error, at the end at the latest. A
+   * Returns the uncompressed tar of a layer. A cache is hostile input: wrong bytes cause an error, at the end at the latest. A
    * reader that reads to the end has the right ones. Each chunk is valid until the next one is requested.
    */
   open(diffId: Digest, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined>

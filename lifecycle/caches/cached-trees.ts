@@ -16,13 +16,13 @@ export interface CachedTree {
 
 export interface CachedTrees {
   /**
-   * Starts to check whether the trees are unchanged. A change between this check and `checkout` goes unseen: only the user
+   * Starts to check whether the trees are unchanged. A change between this check and `checkout` is not noticed: only the user
    * who builds can write there.
    */
   prefetch(): void
-  /** Moves the layer's tree to `to` if it is there and proven unchanged; returns false otherwise. */
+  /** Moves the layer's tree to `to` if it exists and is proven unchanged; returns false otherwise. */
   checkout(diffId: Digest, to: string): Promise<boolean>
-  /** Stores the trees of the committed layers for the next build, in place of all others. */
+  /** Stores the trees of the committed layers for the next build, and removes all others. */
   checkin(trees: readonly CachedTree[]): Promise<void>
 }
 
@@ -79,7 +79,7 @@ export function cachedTrees(dir: string, index: BlobInfoCache, discarded: string
   }
 }
 
-/** Trees only save time. Where the system refuses (another file system, another user's directory), the tars are used. */
+/** Trees only save time. If the system refuses (another file system, another user's directory), the tars are used. */
 async function unlessRefused(work: () => Promise<boolean>): Promise<boolean> {
   try {
     return await work()

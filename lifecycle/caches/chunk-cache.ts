@@ -24,7 +24,7 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const blockEntry = v.tuple([hex128, hex128, count, count])
 const document = v.object({
   version: v.literal(1),
-  /** Of GMAC. */
+  /** The key of GMAC. */
   secret: hex128,
   /** Keyed by the name of the layer's file. */
   layers: v.record(fileName, v.object({ format: v.string(), blocks: v.array(blockEntry) })),
@@ -44,9 +44,9 @@ interface Made {
  * The layers that one build compresses, stored in the generation of the cache that it makes. The next build finds their
  * blocks by content: of a layer that changed a little, most blocks need not be compressed again.
  *
- * A block is identified by its GMAC (NIST SP 800-38D) under a key that only this cache has. Whoever writes the packed files
+ * A block is identified by its GMAC (NIST SP 800-38D) under a key that only this cache has. A writer of the packed files
  * cannot make two blocks with one tag, as with SHA-256, at a tenth of its cost. (The nonce is constant: the tags stay in the
- * cache, where the key is too.) The compressed form has a tag as well. A flipped bit, or a file that a power cut left short,
+ * cache, like the key.) The compressed form has a tag as well. A flipped bit, or a file that a power cut left short,
  * is detected, and the block is compressed again.
  */
 export class ChunkCache {
@@ -69,7 +69,7 @@ export class ChunkCache {
         this.#blocks.set(`${format} ${key}`, { file, tag, offset, length })
   }
 
-  /** @param before the generation to take blocks from; `own`: the generation that this build makes */
+  /** @param before the generation to take blocks from @param own the generation that this build makes */
   static async open(before: string | undefined, own: string): Promise<ChunkCache> {
     const none = new ChunkCache(before, own, randomBytes(16), {})
     if (before === undefined) return none
@@ -111,7 +111,7 @@ export class ChunkCache {
     }
   }
 
-  /** Returns the layer as this build compressed it, if it did. */
+  /** Returns the layer as compressed by this build, if it was. */
   async fileOf(diffId: Digest): Promise<Made | undefined> {
     return this.#made.get(diffId)
   }
@@ -154,7 +154,7 @@ export class ChunkCache {
     }
   }
 
-  /** Opens a regular file of the previous generation. Refuses anything else that may stand in its place. */
+  /** Opens a regular file of the previous generation. Refuses any other kind of file. */
   #open(file: string): number | undefined {
     if (!this.#files.has(file)) this.#files.set(file, openRegularSync(join(this.#before as string, file)))
     return this.#files.get(file)

@@ -43,9 +43,9 @@ const abandonedAfter = 24 * 3600_000
  * the process dies between them, the previous one is found as the backup. Several builds may use the directory at once: each
  * commits a whole generation, and the last one stays.
  *
- * The content may have been written by somebody else: reads are bounded, follow no link, and report every fault as a
- * warning. `begin`, `put` and `commit` throw a BaleError when the directory cannot be written. The previous generation is
- * untouched then, and the caller goes on without the new one.
+ * Another user may have written the content: reads are bounded, follow no link, and report every fault as a
+ * warning. `begin`, `put` and `commit` throw a BaleError if the directory cannot be written. Then the previous generation is
+ * untouched, and the caller continues without the new one.
  */
 export function directoryCache(dir: string, options: DirectoryCacheOptions = {}): Cache {
   const description = `cache ${dir}`
@@ -119,7 +119,7 @@ function cacheWriter(dir: string, own: string, index?: BlobInfoCache, blocks?: C
       }
       await using file = await stageFile(own)
       const { diffId, size } = await writeTar(file, source, signal)
-      // The same bytes are on the disk already, so the new copy is discarded.
+      // The same bytes are already on the disk, so the new copy is discarded.
       const reusedSize = known === undefined ? await keep(diffId, signal) : undefined
       if (reusedSize !== undefined) return { diffId, size: reusedSize, reused: true }
       const path = join(own, `${diffId}${extensions.none}`)
@@ -178,8 +178,8 @@ async function promote(dir: string, own: string): Promise<string[]> {
 
 /**
  * Takes a layer over from the previous generation, without a copy. Returns undefined if that is not possible. Reads the
- * layer to verify it: a flipped bit would otherwise stay for ever (C04). With an index that happens once, and again at each
- * restore: damage is found then, the layer made again and its tar replaced.
+ * layer to verify it: a flipped bit would otherwise stay forever (C04). With an index that happens once, and again at each
+ * restore: if that finds damage, the layer is made again and its tar replaced.
  */
 async function takeOver(
   dir: string,
@@ -246,7 +246,7 @@ async function currentGeneration(dir: string): Promise<string | undefined> {
   return undefined
 }
 
-/** Like the above, but returns undefined where something other than a cache stands. Reading or writing reports that. */
+/** Like the above, but returns undefined if the path is not a cache. Reading or writing reports that. */
 async function usableGeneration(dir: string): Promise<string | undefined> {
   return currentGeneration(dir).catch((error: unknown) => {
     if (error instanceof BaleError) return undefined
@@ -266,7 +266,7 @@ async function layerPath(dir: string, diffId: Digest): Promise<string | undefine
 
 const compressions = ['none', 'gzip', 'zstd'] as const
 
-/** Deletes the leftovers of killed writers. What cannot be deleted stays: it is in nobody's way. */
+/** Deletes the leftovers of killed writers. Files that cannot be deleted stay: they do no harm. */
 async function sweep(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name)

@@ -22,21 +22,21 @@ export interface CacheImageAt {
 export interface ImageCacheOptions {
   /** For the image's config. The image is never run. */
   readonly platform: Platform
-  /** Whether an image that says another platform is used all the same, by default: not every lifecycle writes the one it was made for. */
+  /** Whether to use an image with another platform; by default yes, since not every lifecycle writes the right one. */
   readonly otherPlatforms?: 'used' | 'ignored'
   /** Reports something missing or damaged in the cache. The build goes on without it. */
   onWarning?(text: string): void
-  /** Milliseconds that a generation is used for after it was stored. For ever by default. */
+  /** How long a generation is used after it was stored, in milliseconds. Without a limit by default. */
   readonly timeToLive?: number | undefined
   /** Milliseconds since 1970; the clock, for tests. */
   readonly now?: (() => number) | undefined
 }
 
-/** When a cache image is over, in milliseconds since 1970. Other lifecycles do not read it. */
+/** When a cache image expires, in milliseconds since 1970. Other lifecycles do not read it. */
 const expiryLabel = 'io.bale.cache.expires'
 
 /**
- * A cache that is an image, for builds on machines that come and go: layers of any compression, and the metadata in a label,
+ * A cache in an image, for builds on short-lived machines: layers of any compression, and the metadata in a label,
  * as the Go lifecycle reads and writes it (platform.md, "Caching"). Several builds may share one: each commits a whole
  * generation by moving the tag, and the last one stays. Blobs that the registry has are not sent again.
  *
@@ -75,7 +75,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
         if (!isDigest(diffId)) throw new BaleError('input', 'it is not a digest') // C05
         const layer = cachedLayer(await current.get(signal), diffId)
         if (layer === undefined) throw new BaleError('input', 'it is not there')
-        const tar = contentTar(layer, signal) // what it is stored as, the registry's store checks
+        const tar = contentTar(layer, signal) // the registry's store checks the compressed form
         if (tar === undefined) throw new BaleError('input', `it has an unknown media type: ${layer.mediaType}`)
         return tar
       } catch (error) {
@@ -87,7 +87,7 @@ export function imageCache(at: CacheImageAt, options: ImageCacheOptions): Cache 
       signal?.throwIfAborted()
       const previous = await current.again(signal).catch((error: unknown) => {
         signal?.throwIfAborted()
-        // Damaged or unreadable. If it cannot be written either, writing reports that.
+        // Damaged or unreadable. If it also cannot be written, writing reports that.
         if (error instanceof BaleError) return undefined
         throw error
       })

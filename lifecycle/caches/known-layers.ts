@@ -1,7 +1,7 @@
 import type { BlobInfoCache } from './blob-info-cache.ts'
 import type { Fingerprint, LayerDigests, LayerSource } from '../image/layer.ts'
 
-/** Stores a layer, and returns what it stored. */
+/** Stores a layer, and returns its stored form. */
 type Put<T extends LayerDigests> = (source: LayerSource) => Promise<T>
 
 /**

@@ -1,4 +1,4 @@
-/** What a cache holds, as it was read last: other builds may replace it. A failure to read it is not kept. */
+/** The content of a cache when it was last read, since other builds may replace it. A failure to read it is not kept. */
 export class LastRead<T> {
   readonly #read: (signal?: AbortSignal) => Promise<T | undefined>
   #last: Promise<T | undefined> | undefined
@@ -7,7 +7,7 @@ export class LastRead<T> {
     this.#read = read
   }
 
-  /** Reads it anew. Objects that were read from an earlier one stay as they were. */
+  /** Reads it again. Objects from earlier reads do not change. */
   again(signal?: AbortSignal): Promise<T | undefined> {
     const reading = this.#read(signal)
     reading.catch(() => {
@@ -24,7 +24,7 @@ export class LastRead<T> {
     this.#last = Promise.resolve(written)
   }
 
-  /** It is read again by whoever wants it. */
+  /** Makes the next caller read it again. */
   forget(): void {
     this.#last = undefined
   }

@@ -14,8 +14,8 @@ export interface LaunchCacheOptions {
 
 /**
  * A store with a launch cache: a cache that holds the layers of the app image uncompressed (platform.md, "analyzer" and
- * "exporter", `<launch-cache>`). A daemon returns only whole images, no single layers. Layers are read from the cache where
- * it has them. Once an image is stored, its layers that came from a source or are in the cache already become the next
+ * "exporter", `<launch-cache>`). A daemon returns only whole images, no single layers. Layers are read from the cache if
+ * it has them. Once an image is stored, its layers that came from a source or are already in the cache become the next
  * generation of the cache.
  * @param dir in the Go lifecycle's layout, so that either can use the other's cache
  */
@@ -54,7 +54,7 @@ export function withLaunchCache(store: ImageStore, dir: string, options: LaunchC
   }
 }
 
-/** Returns the layer, with its bytes from the cache if it holds them undamaged. */
+/** Returns the layer, with its bytes from the cache if they are there undamaged. */
 function readFrom(cache: Cache, layer: Layer): Layer {
   // Bytes that another tool compressed cannot be made again from the tar.
   if (layer.digest !== layer.diffId) return layer
@@ -62,7 +62,7 @@ function readFrom(cache: Cache, layer: Layer): Layer {
     const intact = await isIntact(cache, layer.diffId, signal)
     const tar = intact ? await cache.open(layer.diffId, signal) : undefined
     if (tar === undefined) yield* layer.open(signal)
-    else for await (const chunk of tar) yield Buffer.from(chunk) // a layer's bytes are the reader's to keep
+    else for await (const chunk of tar) yield Buffer.from(chunk) // copied, since a reader may keep a layer's bytes
   }
   return { ...layer, open, source: layer.source && { ...layer.source, tar: open } }
 }

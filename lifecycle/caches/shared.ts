@@ -4,16 +4,16 @@ import type { LayerSource } from '../image/layer.ts'
 import type { CacheMetadata } from '../spec/types.ts'
 import type { Cache, CacheWriter } from './cache.ts'
 
-/** A cache beside the one of this machine that a build stores its layers in. */
+/** A cache that a build stores its layers in, in addition to this machine's. */
 export interface CacheTarget {
   readonly cache: Cache
-  /** `min`: only layers that the image has too; `max`: all cached layers. The words are BuildKit's. */
+  /** `min`: only layers that are also in the image; `max`: all cached layers. The terms are BuildKit's. */
   readonly mode: 'min' | 'max'
-  /** The build fails where the cache cannot be written. Otherwise that is a warning. */
+  /** Whether the build fails if the cache cannot be written. Otherwise that is a warning. */
   readonly required: boolean
 }
 
-/** A cache that had to be written, and could not be. */
+/** A required cache could not be written. */
 export class RequiredCacheError extends BaleError {
   constructor(error: BaleError) {
     super('cache', `the cache must be written, and cannot be: ${error.message}`, {
@@ -25,8 +25,8 @@ export class RequiredCacheError extends BaleError {
 }
 
 /**
- * The cache of this machine with caches that other machines share. Reading takes the first one that has anything, this
- * machine's first. Writing goes to this machine's and to all of `to`; one that cannot be written is left out of the rest of
+ * The cache of this machine combined with shared caches. Reading uses the first one that is not empty, this
+ * machine's first. Writing goes to this machine's and to all of `to`; one that cannot be written is skipped for the rest of
  * the build.
  */
 export function sharedCache(
@@ -67,7 +67,7 @@ type TargetWriter = CacheTarget & { readonly writer: CacheWriter }
 
 function sharedWriter(begun: readonly TargetWriter[], onWarning: (text: string) => void): CacheWriter {
   const writers = new Set(begun)
-  /** The layers of this generation, for targets that choose among them when they are known. */
+  /** The layers of this generation, for targets that select among them later. */
   const sources = new Map<Digest, LayerSource>()
   const use = async <T>(
     target: TargetWriter,
@@ -116,7 +116,7 @@ function sharedWriter(begun: readonly TargetWriter[], onWarning: (text: string) 
   }
 }
 
-/** A source that notes its own failure, which is no failure of the cache that reads it. */
+/** Wraps a source to record its own failure, which is no failure of the cache that reads it. */
 function watchSource(source: LayerSource): { readonly source: LayerSource; readonly failure: unknown } {
   const watched = { source, failure: undefined as unknown }
   watched.source = {

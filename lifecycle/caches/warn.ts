@@ -1,6 +1,6 @@
 import { BaleError } from '../errors.ts'
 
-/** Says what of a cache cannot be used: the build goes on without. It ends if it was stopped, and by an error of the program. */
+/** Warns about unusable parts of a cache; the build continues without them. Rethrows an abort, and errors of the program. */
 export const warnOf =
   (description: string, options: { onWarning?(text: string): void }) =>
   (what: string, error: unknown, signal?: AbortSignal): undefined => {

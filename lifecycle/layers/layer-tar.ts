@@ -6,7 +6,7 @@ import { type DecompressOptions, decompress, mostBytesOf } from './compression/d
 /**
  * Returns the tar of a layer, verified against its digest, size and diffID at the end: only a reader that reads to the end
  * has verified bytes. Each chunk is valid until the next one is requested.
- * @throws BaleError 'input' for bytes that are wrong or damaged
+ * @throws BaleError 'input' for wrong or damaged bytes
  */
 export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint8Array> {
   const { digest, size, mediaType } = layer
@@ -18,7 +18,7 @@ export function layerTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint
 }
 
 /**
- * Like `layerTar`, but verifies the diffID alone: the stored form does not matter then, and for layers that a daemon
+ * Like `layerTar`, but verifies only the diffID: the stored form does not matter, and for layers that a daemon
  * describes it is unknown. Returns undefined for a media type that cannot be read.
  */
 export function contentTar(layer: Layer, signal?: AbortSignal): AsyncIterable<Uint8Array> | undefined {

@@ -4,7 +4,7 @@ import type { PartialFingerprint } from './tree/partial-fingerprint.ts'
 import type { Block } from './workers/block-buffers.ts'
 import { type PooledWorker, WorkerPool } from './workers/pool.ts'
 
-/** The tasks that a worker thread does for layers. `layers-worker.ts` carries them out. */
+/** The tasks of worker threads for layers. `layers-worker.ts` executes them. */
 export type LayerTask =
   | { readonly kind: 'gzip'; readonly module: WebAssembly.Module; readonly block: Block; readonly into: Block }
   | { readonly kind: 'zstd'; readonly block: Block; readonly into: Block }

@@ -25,7 +25,7 @@ export interface StackOptions {
   readonly outDir: string
   /** An OCI architecture, this machine's by default: `amd64`, `arm64`. */
   readonly arch?: string | undefined
-  /** What runs the programs of that architecture, if they are not this machine's. */
+  /** The emulator for programs of that architecture, if it is not this machine's. */
   readonly emulator?: Emulator | undefined
   /** The caller's environment: PATH, TMPDIR and the proxy variables are passed on. */
   readonly environment: Environment
@@ -48,11 +48,11 @@ export interface Stack {
 /**
  * Makes the two base images of a stack from Debian packages with mmdebstrap, as an ordinary user or as root: the bytes
  * of the layers depend on the stack.toml, the versions of the packages and, for an image with apt, the machine's mirror.
- * Leaves `build.tar` and `run.tar` in `outDir` or, if it fails or is cancelled, what was there before.
+ * Writes `build.tar` and `run.tar` to `outDir`. If it fails or is cancelled, earlier files stay.
  */
 export async function createStack(options: StackOptions): Promise<Stack> {
   return withJob(options, async ({ job, id, pathOf, partial }) => {
-    // Each waits for network and disk in turn: two at once take hardly longer than the larger one alone.
+    // Each waits for network and disk alternately: both together take hardly longer than the larger one alone.
     const [build, run] = await bothOrNeither(options.signal, signal => [
       createImage({ ...job, kind: 'build', tar: partial('build'), signal }),
       createImage({ ...job, kind: 'run', tar: partial('run'), signal }),
@@ -62,7 +62,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   })
 }
 
-/** Makes the run image alone, as `createStack` does: `run.tar` in `outDir`. */
+/** Makes only the run image, as `createStack` does: `run.tar` in `outDir`. */
 export async function createRunImage(options: StackOptions): Promise<StackImage> {
   return withJob(options, async ({ job, pathOf, partial }) => {
     const run = await createImage({ ...job, kind: 'run', tar: partial('run'), signal: options.signal })
@@ -77,11 +77,11 @@ interface Work {
   readonly job: Omit<Parameters<typeof createImage>[0], 'kind' | 'tar' | 'signal'>
   readonly id: string
   readonly pathOf: (kind: ImageKind) => string
-  /** Where an image is made, which is gone afterwards. */
+  /** The temporary path where an image is made. */
   readonly partial: (kind: ImageKind) => string
 }
 
-/** Prepares the making of images: what the stack says, the archive, the programs and a directory. */
+/** Prepares the making of images: the stack's description, the archive, the programs and a directory. */
 async function withJob<T>(options: StackOptions, make: (work: Work) => Promise<T>): Promise<T> {
   const { environment, mirror, securityMirror, emulator, onEvent } = options
   const stack = await readDescription(options.stackDir)
@@ -103,7 +103,7 @@ async function withJob<T>(options: StackOptions, make: (work: Work) => Promise<T
   const emulation = emulator && { ...emulator, dir: join(work.path, 'binfmt') }
   if (emulation !== undefined) await mkdir(emulation.dir, { mode: 0o755 })
   const asRoot = process.geteuid?.() === 0
-  // Root's namespace is the machine's, where an emulator would stay for all.
+  // Root's user namespace is the machine's, where an emulator would stay registered for all programs.
   const isApart = asRoot && emulation?.registration !== undefined
   const job = {
     ...{ stack, arch, architecture, archive, sourcesFile, files, environment, emulation, work: work.path, onEvent },
@@ -133,14 +133,14 @@ async function bothOrNeither<A, B>(signal: AbortSignal, start: (signal: AbortSig
   return await Promise.all(tasks)
 }
 
-/** Returns the start of the command line, before `mmdebstrap`. Checks first that all programs that it needs exist. */
+/** Returns the start of the command line, before `mmdebstrap`. Checks first that all required programs exist. */
 async function findTools(environment: Environment, signal: AbortSignal): Promise<string[]> {
   const asRoot = process.geteuid?.() === 0
   for (const name of ['mmdebstrap', ...(asRoot ? [] : ['newuidmap', 'newgidmap'])]) {
     if ((await findProgram(name, searchPath(environment))) === undefined) throw missingProgram(name)
   }
   if (!asRoot) return []
-  // As root mmdebstrap really mounts. In its own mount namespace no mount can outlive it, even if it is killed. Where none
+  // As root, mmdebstrap really mounts. In its own mount namespace no mount can outlive it, even if it is killed. Where no namespace
   // can be made (a container without CAP_SYS_ADMIN), it cannot mount either and works without.
   const argv = ['unshare', '--mount', '--propagation', 'private', '--'] as const
   const probe = await runCommand(
@@ -152,7 +152,7 @@ async function findTools(environment: Environment, signal: AbortSignal): Promise
 
 /** Makes the build image's apt configuration: it uses the archive as this machine does, without its passwords. */
 async function filesFor({ sources, settings, extraKeyrings }: Archive): Promise<ImageRules['files']> {
-  // Mirrors of an old archive have dates that apt refuses. What this machine accepts, the image must accept.
+  // Mirrors of an old archive have dates that apt refuses. The image must accept the same dates as this machine.
   const dates = settings.filter(line => /^Acquire::Check-(Valid-Until|Date) /i.test(line))
   // Descriptions in other languages are most of the download of `apt-get update`.
   const lines = ['Acquire::Languages "none";', ...dates, '']

@@ -5,19 +5,19 @@ import { BaleError, isErrno } from '../errors.ts'
 import { parseTomlDocument } from '../spec/toml.ts'
 import { TomlDate } from '../spec/toml-values.ts'
 
-/** One of the two images: who it runs as and which Debian packages it is made of. */
+/** One of the two images: its user and its Debian packages. */
 export interface ImageDescription {
   readonly description: string
   readonly user: { readonly name: string; readonly id: number }
   readonly env: Readonly<Record<string, string>>
-  /** Start from Debian's `Essential: yes` packages; otherwise from nothing but `packages` and what they depend on. */
+  /** Starts from Debian's `Essential: yes` packages; otherwise only from `packages` and their dependencies. */
   readonly essential: boolean
   readonly packages: readonly string[]
   /** Packages that are present while the others are configured, but not in the image. */
   readonly remove: readonly string[]
   /**
-   * If there are any, the packages that are in the image; all others are there only while these are configured, the C library and
-   * the shell among them: nothing of what is left may need to be run.
+   * If not empty, the only packages in the image. All others are present only while these are configured, even the C library and
+   * the shell, so no program of the remaining packages may need to run.
    */
   readonly only: readonly string[]
 }
@@ -46,7 +46,7 @@ const word = (pattern: RegExp, what: string) =>
 const packageName = word(/^[a-z0-9][a-z0-9+.-]+$/, 'the name of a Debian package')
 const account = v.strictObject({
   name: word(/^[a-z_][a-z0-9_-]{0,31}$/, 'a user or group name'),
-  // Debian's packages make their own users below 1000, and ids from 60000 on are reserved (Debian policy 9.2.2).
+  // Debian's packages create their users below 1000, and ids from 60000 on are reserved (Debian policy 9.2.2).
   id: v.pipe(v.number(), v.integer(), v.minValue(1000), v.maxValue(59_999)),
 })
 const oneLine = word(/^[^\r\n\0]+$/, 'one line of text')
@@ -68,7 +68,7 @@ const image = v.strictObject({
 })
 
 const stack = v.strictObject({
-  // platform.md, "Target Data": what a target id may contain.
+  // platform.md, "Target Data": the characters of a target id.
   id: word(/^[A-Za-z0-9./-]+$/, 'a stack id: letters, digits, ".", "/" and "-"'),
   maintainer: oneLine,
   homepage: v.optional(v.pipe(v.string(), v.url())),

@@ -2,8 +2,8 @@ import { BaleError, type ErrorCode, isErrno } from '../errors.ts'
 import type { Failure } from './run-command.ts'
 
 /**
- * Messages of mmdebstrap and apt that have an external cause. Both write for people only, so this matches prose, and only to
- * add advice: without a match the error lacks nothing but the fix.
+ * Messages of mmdebstrap and apt with an external cause. Both write only for people, so this matches prose, and only to
+ * add advice: without a match the error lacks only the fix.
  */
 const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
   {
@@ -58,7 +58,7 @@ const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
 
 /** Makes the error for a failed run of mmdebstrap, with the last lines that it printed. */
 export function explainFailure({ cause, status, tail }: Failure, where: string): unknown {
-  // Our own errors are complete. An operating system error while the image was written is not mmdebstrap's fault.
+  // Bale's own errors are complete. An operating system error while writing the image is not mmdebstrap's fault.
   if (cause instanceof BaleError) return cause
   if (isErrno(cause) && (cause.syscall === 'open' || cause.syscall === 'write')) return explainWrite(cause, where)
   const words = tail.join('\n')

@@ -59,7 +59,7 @@ export interface Contents {
 export function configFor(stack: StackDescription, kind: ImageKind, contents: Contents): ImageConfig {
   const { description, env, user } = stack[kind]
   const { variant } = architectureOf(contents.arch)
-  // Not the current date: the same packages give the same image, whenever it is made.
+  // Not the current date: the same packages give the same image at any time.
   const released = contents.released.toISOString().replace('.000Z', 'Z')
   const environment = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

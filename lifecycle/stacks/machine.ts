@@ -13,7 +13,7 @@ export interface Archive {
   readonly settings: readonly string[]
   /** Debian's keys, if the machine has them as a file. */
   readonly keyring: string | undefined
-  /** Other keys that `sources` names, which an image needs to go on using them. */
+  /** Other keys that `sources` names. An image needs them to use the sources. */
   readonly extraKeyrings: readonly string[]
   readonly warnings: readonly string[]
 }
@@ -72,7 +72,7 @@ function canonical(mirror: Mirror | undefined, keyring: string | undefined): Mir
 async function readSources(root: string): Promise<AptSource[]> {
   const parts = join(root, 'etc/apt/sources.list.d')
   const names = await readdir(parts).catch(ignoreMissing([] as string[]))
-  // apt reads these two kinds only, and sources.list before the others.
+  // apt reads only these two kinds, and sources.list first.
   const files = names.filter(name => /\.(list|sources)$/.test(name)).toSorted()
   const paths = [join(root, 'etc/apt/sources.list'), ...files.map(name => join(parts, name))]
   const texts = await Promise.all(paths.map(path => readFile(path, 'utf8').catch(ignoreMissing(''))))
@@ -130,7 +130,7 @@ async function readSettings(environment: DebianArchiveOptions['environment']): P
   const args = ['dump', '--no-empty', '--format', '%F "%v";%n']
   const dump = await promisify(execFile)('apt-config', args, { env: { ...environment }, maxBuffer: 1 << 24 }).catch(
     (error: unknown) => {
-      if (isErrno(error, 'ENOENT')) return { stdout: '' } // not a Debian system; mmdebstrap will say what it needs
+      if (isErrno(error, 'ENOENT')) return { stdout: '' } // not a Debian system; mmdebstrap will report what it needs
       throw new BaleError('failed', "the machine's apt configuration cannot be read", {
         where: 'apt-config',
         cause: error,

@@ -19,7 +19,7 @@ import { normaliseTree, type NormalisedTree } from './normalise-tree.ts'
 export type StackEvent =
   | { readonly type: 'warning'; readonly message: string }
   | { readonly type: 'started'; readonly image: ImageKind }
-  /** A line of mmdebstrap's, for people; most are stages: `I: downloading packages with apt...`. */
+  /** A line of mmdebstrap's output; most name a stage: `I: downloading packages with apt...`. */
   | { readonly type: 'output'; readonly image: ImageKind; readonly line: string }
   | { readonly type: 'finished'; readonly image: ImageKind; readonly size: number; readonly packages: number }
 
@@ -49,7 +49,7 @@ export interface ImageJob {
   readonly emulation: MmdebstrapRun['emulation']
   readonly environment: Environment
   readonly work: string
-  /** Where the layer goes. */
+  /** The path for the layer. */
   readonly tar: string
   readonly signal: AbortSignal
   readonly onEvent: ((event: StackEvent) => void) | undefined
@@ -60,7 +60,7 @@ const debianVersion = 'etc/debian_version'
 const dpkgStatus = 'var/lib/dpkg/status'
 const wanted = new Set([osRelease, debianVersion, dpkgStatus, newestNote])
 
-/** Makes one image, and leaves its layer in `job.tar`. */
+/** Makes one image, and writes its layer to `job.tar`. */
 export async function createImage(job: ImageJob): Promise<StackImage> {
   const { stack, kind, tar, signal, onEvent } = job
   onEvent?.({ type: 'started', image: kind })

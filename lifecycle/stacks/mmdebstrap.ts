@@ -13,11 +13,11 @@ export interface MmdebstrapRun {
   readonly sourcesFile: string
   /** `root` really mounts and owns files; `unshare` does so in a user namespace, and makes one for an ordinary user. */
   readonly mode: 'root' | 'unshare'
-  /** What runs the programs of the image, with a directory to mount binfmt_misc on, if they are for another architecture. */
+  /** The emulator for the image's programs, with a directory to mount binfmt_misc on, if they are for another architecture. */
   readonly emulation?: (Emulator & { readonly dir: string }) | undefined
 }
 
-/** The variable that hands apt's settings to a hook: unlike arguments, other users of the machine cannot read it. */
+/** The variable that passes apt's settings to a hook: other users of the machine cannot read it, unlike arguments. */
 export const settingsVariable = 'BALE_APT_SETTINGS'
 
 /** The variable with the entry for binfmt_misc. */
@@ -49,13 +49,13 @@ export function mmdebstrapArguments({
     `--architectures=${architecture}`,
     `--components=${stack.debian.components.join(',')}`,
     `--include=${[...image.packages, ...image.remove].join(',')}`,
-    '--dpkgopt=force-unsafe-io', // the tree is thrown away in a minute: no need to wait for the disk
-    // Whether programs can run is known, and mmdebstrap looks for that outside of its namespaces.
+    '--dpkgopt=force-unsafe-io', // the tree is temporary: no need to wait for the disk
+    // The emulator is known to work, but mmdebstrap would look for it outside of its namespaces.
     ...(emulation === undefined ? [] : ['--skip=check/qemu']),
     ...(emulation?.registration === undefined ? [] : [`--setup-hook=${registers(emulation.dir)}`]),
     ...hooks(image),
   ]
-  // Without sources, mmdebstrap knows the address of the archive, but on some systems, such as Ubuntu, not its keys.
+  // Without sources, mmdebstrap knows the address of the archive but, on some systems such as Ubuntu, not its keys.
   const mirror = archive.sources === undefined ? [] : [sourcesFile]
   if (archive.sources === undefined && archive.keyring !== undefined) options.push(`--keyring=${archive.keyring}`)
   return [...options, stack.debian.suite, '-', ...mirror]
@@ -71,7 +71,7 @@ function hooks(image: ImageDescription): string[] {
   const start = '.bale-start'
   // Files from packages have the packages' dates; what maintainer scripts write is newer than the start.
   const newest = `find "$1/usr" -type f ! -newer "$1/${start}" -printf '%Ts\\n' | sort -n | tail -n 1 >"$1/${newestNote}"`
-  // dpkg removes itself too. --force-* is for the packages that stay: they are configured, and need no more of that.
+  // dpkg removes itself, too. --force-* is safe for the remaining packages, which are already configured.
   // Its warnings about this are shown only if it fails.
   const purge = `dpkg --purge --force-depends --force-remove-essential ${image.remove.join(' ')}`
   const remove = `said=$(chroot "$1" ${purge} 2>&1) || { printf '%s\\n' "$said" >&2; exit 1; }`
@@ -84,8 +84,9 @@ function hooks(image: ImageDescription): string[] {
 }
 
 /**
- * Removes all other packages, with the dpkg that mmdebstrap itself needs: the image's own would take itself away, and the shell of
- * the packages' scripts. These are not run; what they would clean up is not in the image either (see `isUseless` in rules.ts).
+ * Removes all other packages, with the machine's dpkg, which mmdebstrap needs anyway: the image's own dpkg would remove itself and
+ * the shell for the packages' scripts. The scripts do not run: the files that they would clean up are not in the image (see `isUseless`
+ * in rules.ts).
  */
 function removeAllBut(packages: readonly string[]): string {
   const kept = packages.map(name => `-e ${name}`).join(' ')

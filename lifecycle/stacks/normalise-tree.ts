@@ -10,11 +10,11 @@ import type { ImageRules } from './rules.ts'
 export interface NormalisedTree {
   readonly diffId: Digest
   readonly size: number
-  /** The text of the files that were asked for, by path; a file that is not there is not in it. */
+  /** The text of the requested files, by path, without missing files. */
   readonly texts: ReadonlyMap<string, string>
 }
 
-/** An entry of tar-stream, whose own types refer to streamx, which is no direct dependency. */
+/** An entry of tar-stream, whose own types refer to streamx, which is not a direct dependency. */
 type Entry = AsyncIterable<Buffer> & { readonly header: Header }
 type Attributes = Partial<Omit<Header, 'name' | 'type'>> & Pick<Header, 'type'>
 
@@ -46,7 +46,7 @@ export async function normaliseTree(
     for await (const entry of extract as AsyncIterable<unknown>) await writer.copy(entry as Entry)
     await writer.finish()
   }
-  // Three loops that wait for each other: the first failure ends all of them, and is the one that is thrown.
+  // Three loops wait for each other: the first failure ends all of them, and is thrown.
   const failure = new AbortController()
   const options = { signal: AbortSignal.any([signal, failure.signal]) }
   const loops = [
@@ -82,7 +82,7 @@ class TreeNormaliser {
     const text = (await collect(entry)).toString()
     if (wanted) this.texts.set(path, text)
     if (this.#rules.isDropped(path)) return
-    // A link in the place of such a file (Debian's resolv.conf under systemd) becomes a file of its own.
+    // A link in the place of such a file (Debian's resolv.conf under systemd) becomes a regular file.
     const header: Attributes = rewritten ? { ...entry.header, type: 'file' } : entry.header
     await this.#write(path, header, Buffer.from(rewritten ? rewritten.rewrite(text) : text))
   }
@@ -140,7 +140,7 @@ class TreeNormaliser {
 }
 
 function normaliseName(name: string): string {
-  // tar-stream decodes names as UTF-8 and would write back something else.
+  // tar-stream decodes names as UTF-8 and would write back different bytes.
   if (name.includes('\uFFFD')) throw new BaleError('failed', `the file name ${JSON.stringify(name)} is not UTF-8`)
   return name
     .replace(/^(\.?\/+)+/, '')

@@ -1,8 +1,8 @@
 /**
- * Has root's command run in a user namespace in which all ids are what they are outside: what is set there for all programs is
- * set for that command alone. unshare(1) would leave the maps to newuidmap(1), which asks for subordinate ids of root; here the
- * shell outside writes them, and the one inside waits until user and group are root's: what a process without one of them mounts
- * cannot be written. A SIGTERM is for the command, which then cleans up.
+ * Runs root's command in a user namespace with the same ids as outside, so that its settings apply only to that command, not to
+ * all programs of the machine. unshare(1) would use newuidmap(1) for the maps, which requires subordinate ids of root. Instead, the
+ * shell outside writes them, and the one inside waits until user and group are root's: a file system that a process without them mounts
+ * cannot be written. A SIGTERM goes to the command, which then cleans up.
  */
 export const inOwnUsers: readonly string[] = [
   'sh',

@@ -12,7 +12,7 @@ export interface ImageRules {
   readonly rewritten: ReadonlyMap<string, { readonly required: boolean; rewrite(text: string): string }>
   /** Required directories, parents first. An existing one stays as it is. */
   readonly directories: readonly { path: string; mode: number; uid: number; gid: number }[]
-  /** Files of root's that are added, with their parents. */
+  /** Added files, owned by root, with their parents. */
   readonly files: ReadonlyMap<string, string | Buffer>
 }
 
@@ -53,26 +53,26 @@ const emptied = [
 ]
 
 const dropped = [
-  /^\.bale-/, // our own notes, see hooks in mmdebstrap.ts
+  /^\.bale-/, // Bale's own notes, see hooks in mmdebstrap.ts
   /^etc\/(passwd|group|shadow|gshadow|subuid|subgid)-$/, // backups of what maintainer scripts changed
   /^etc\/\.pwd\.lock$/,
-  // The machine's own settings for apt, which may hold a proxy's password;
+  // The machine's own settings for apt, which may contain a proxy's password.
   /^etc\/apt\/apt\.conf\.d\/(00mmdebstrap|99bale)$/,
   /^etc\/dpkg\/dpkg\.cfg\.d\/99mmdebstrap$/,
   /^etc\/alternatives\/[^/]+\.gz$/, // links to manual pages
   /^var\/lib\/dpkg\/([^/]*-old|lock[^/]*)$/,
-  /(^|\/)__pycache__(\/|$)/, // what CPython compiles differs from run to run, and few tools of the image need it
-  /^usr\/share\/doc\/[^/]+\/(?!copyright$)/, // licences stay: they come along with the binaries
+  /(^|\/)__pycache__(\/|$)/, // CPython's compiled files differ from run to run, and few tools of the image need them
+  /^usr\/share\/doc\/[^/]+\/(?!copyright$)/, // licences stay, since binaries must come with them
 ]
 
 function isDropped(path: string): boolean {
   return emptied.some(folder => path.startsWith(`${folder}/`)) || dropped.some(rule => rule.test(path))
 }
 
-/** True for an image in which nothing of Debian's runs. */
+/** True for an image in which no program of Debian runs. */
 const isBare = (stack: StackDescription, kind: ImageKind): boolean => stack[kind].only.length > 0
 
-/** What programs of Debian's are, need or leave, but for the record of packages that scanners read. */
+/** Debian's programs and their data, except the record of packages that scanners read. */
 function isUseless(path: string): boolean {
   return /^(usr\/s?bin\/|etc\/(alternatives|ld\.so\.[^/]+|dpkg|update-motd\.d)(\/|$)|var\/lib\/(dpkg\/(?!status$)|shells\.state))/.test(
     path,
@@ -99,7 +99,7 @@ function rewritten(stack: StackDescription, kind: ImageKind): ImageRules['rewrit
     ['etc/group', { required: true, rewrite: addLine(group, `x:${group.id}:`, 2) }],
     ['etc/shadow', { required: false, rewrite: addLine(user, `*:${changed}:0:99999:7:::`) }],
     ['etc/gshadow', { required: false, rewrite: addLine(group, '!::') }],
-    // These files are this machine's. A container gets its own, but they must exist for a sandbox to mount over them.
+    // These files come from this machine. A container gets its own, but they must exist for a sandbox to mount over them.
     ['etc/hostname', empty],
     ['etc/machine-id', empty],
     ['etc/resolv.conf', empty],

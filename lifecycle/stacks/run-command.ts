@@ -27,17 +27,17 @@ export interface Failure {
 }
 
 const tailLength = 25
-/** Milliseconds that a command may take to clean up after SIGTERM. mmdebstrap deletes a tree of 600 MB in a few seconds. */
+/** The time in milliseconds for a command's cleanup after SIGTERM. mmdebstrap deletes a tree of 600 MB in a few seconds. */
 const patience = 60_000
 
 /**
- * Ends the group when the pipe on standard input closes: it would otherwise run for minutes after this process is killed.
+ * Ends the process group when the pipe on standard input closes: otherwise it would run for minutes after this process is killed.
  */
 const endWithUs = 'exec 3<&0 </dev/null; { read -r _; kill -TERM 0; } <&3 >/dev/null 2>&1 & exec 3<&-'
 
 /**
- * Runs a command in its own process group, passes its standard output to `consume`, and returns when the whole group is
- * gone. The signal ends the group and rejects with the signal's reason.
+ * Runs a command in its own process group, passes its standard output to `consume`, and returns when the whole group has
+ * ended. The signal ends the group and rejects with the signal's reason.
  */
 export async function runCommand<T>(
   command: Command,
@@ -45,7 +45,7 @@ export async function runCommand<T>(
 ): Promise<CommandResult<T>> {
   const { argv, environment, signal, onLine } = command
   signal.throwIfAborted()
-  // The caller's umask must not show in the modes of what maintainer scripts write.
+  // The caller's umask must not affect the modes of files that maintainer scripts write.
   const shell = ['-c', `umask 022; ${endWithUs}; exec "$@"`, 'sh', ...argv]
   const child = spawn('/bin/sh', shell, { env: environment, detached: true, stdio: 'pipe' })
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
@@ -55,7 +55,7 @@ export async function runCommand<T>(
     if (tail.push(line) > tailLength) tail.shift()
     onLine?.(line)
   })
-  // A daemon that a maintainer script left behind would hold our pipes open.
+  // A daemon that a maintainer script left behind would keep the pipes open.
   child.once('exit', () => killGroup(child.pid, 'SIGKILL'))
   let impatience: NodeJS.Timeout | undefined
   const stop = () => {
@@ -66,7 +66,7 @@ export async function runCommand<T>(
   signal.addEventListener('abort', stop, { once: true })
   try {
     const consumed = consume(child.stdout).catch((error: unknown) => {
-      child.stdout.destroy() // EPIPE is how the command learns of it
+      child.stdout.destroy() // the command then gets EPIPE
       throw error
     })
     const [[output], [code, killedBy]] = await Promise.all([Promise.allSettled([consumed]), closed])
@@ -89,12 +89,12 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-/** Debian keeps tools that we need, such as chroot, out of an ordinary user's PATH. */
+/** An ordinary user's PATH in Debian lacks required tools, such as chroot. */
 export function searchPath(environment: Environment): string {
   return [environment.PATH ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':')
 }
 
-/** For commands whose output is of no interest. */
+/** For commands whose output is not needed. */
 export async function discard(output: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of output);
 }

@@ -1,7 +1,7 @@
 import { BaleError } from '../errors.ts'
 import { withoutPasswordsOfUrls } from '../image/reference.ts'
 
-/** A stanza of apt's sources (sources.list(5)), of either format, as far as it matters here. */
+/** The relevant fields of a stanza of apt's sources (sources.list(5)), in either format. */
 export interface AptSource {
   readonly uris: readonly string[]
   readonly suites: readonly string[]
@@ -65,7 +65,7 @@ const mainSuite = new RegExp(`^(${releases}|unstable|sid)(-updates)?$`)
 const securitySuite = new RegExp(`^(${releases})(-security|/updates)$`)
 
 /**
- * Finds the two of a machine's sources that mirror Debian's own archive, whatever release they are used for. A third party's
+ * Finds the two sources of a machine that mirror Debian's own archive, for any release. A third party's
  * archive may look the same (`.../debian bookworm main`): Debian's key decides, then the path.
  */
 export function findMirrors(sources: readonly AptSource[]): DebianMirrors {
@@ -115,7 +115,7 @@ export function renderSources(mirrors: DebianMirrors & { main: Mirror }, suite: 
   return stanzas.join('\n')
 }
 
-/** A mirror that the user named, which nothing but Debian's own key may sign. */
+/** A mirror that the user named. Only Debian's own key may sign it. */
 export function namedMirror(uri: string, keyring: string): Mirror {
   if (!isRemote(uri) || !URL.canParse(uri.replace(/^(tor|mirror)\+/, '')) || /\s/.test(uri)) {
     throw new BaleError(

@@ -14,8 +14,8 @@ export interface WorkDir extends AsyncDisposable {
 const prefix = 'bale-stack-'
 
 /**
- * Makes a temporary folder that other users can enter, as mmdebstrap's subordinate ids must. Files that it leaves there when
- * it is killed belong to those ids, but are deleted with the folder all the same.
+ * Makes a temporary folder that other users can enter, as mmdebstrap's subordinate ids must. Files that mmdebstrap leaves there when
+ * it is killed belong to those ids, but are still deleted with the folder.
  */
 export async function makeWorkDir(environment: Environment): Promise<WorkDir> {
   const parent = environment.TMPDIR || tmpdir()
@@ -58,7 +58,7 @@ async function removeFolder(path: string, environment: Environment): Promise<voi
   }
 }
 
-/** A file that only this user can read: it may hold a mirror's password. */
+/** Writes a file that only this user can read: it may contain a mirror's password. */
 export async function writePrivate(path: string, text: string): Promise<string> {
   await writeFile(path, text, { mode: 0o600 })
   return path

@@ -17,7 +17,7 @@ import { largestChunk, splitTar } from './split.ts'
 export interface ChunkedCacheOptions {
   /** Reports something missing or damaged in the cache. The build goes on without it. */
   onWarning?(text: string): void
-  /** Milliseconds that a generation is used for after it was stored. For ever by default. */
+  /** How long a generation is used after it was stored, in milliseconds. Without a limit by default. */
   readonly timeToLive?: number | undefined
   /** The largest generation, in bytes as stored. */
   readonly maxSize?: number | undefined
@@ -28,17 +28,17 @@ export interface ChunkedCacheOptions {
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } }
-/** Requests under way at one time; most of a request is waiting. */
+/** The numbers of concurrent requests, which mostly wait. */
 const [parallelWrites, parallelReads] = [16, 8]
 
 /**
  * A cache of one app in an object storage that many apps share. Layers are stored as chunks, each an object that is named
  * after its contents: apps with the same packages store and send them once. A generation is one object that lists the
- * chunks of its layers. It is replaced in one step, so of several writers the last one stays, whole. Nothing is deleted
+ * chunks of its layers. It is replaced in one step, so of several writers the last one's stays, complete. Nothing is deleted
  * here; the storage's own expiry does that.
  *
- * Whatever comes from the storage is hostile: chunks are verified by their digests and layers by their diffIDs.
- * @param name tells apps apart
+ * Data from the storage is hostile: chunks are verified by their digests and layers by their diffIDs.
+ * @param name identifies the app
  */
 export function chunkedCache(storage: ObjectStorage, name: string, options: ChunkedCacheOptions = {}): Cache {
   const { description } = storage
@@ -88,7 +88,7 @@ export function chunkedCache(storage: ObjectStorage, name: string, options: Chun
         if (error instanceof BaleError && error.code === 'input') return undefined
         throw error
       })
-      // Whoever may not write learns it here, before anything is compressed.
+      // A user without write permission gets the error here, before anything is compressed.
       await storage.put('format', Buffer.from('bale cache 1\n'), signal)
       return new ChunkedCacheWriter(storage, { ...options, now, previous, damaged }, async generation => {
         await storage.put(key, formatGeneration(generation))
@@ -110,7 +110,7 @@ class ChunkedCacheWriter implements CacheWriter {
   readonly #options: WriterOptions
   readonly #store: (generation: Generation) => Promise<void>
   readonly #layers = new Map<Digest, readonly Chunk[]>()
-  /** The size of each chunk that is known to be there, or on its way. */
+  /** The size of each chunk that is known to be stored, or is being stored. */
   readonly #present = new Map<Digest, Promise<number>>()
 
   constructor(storage: ObjectStorage, options: WriterOptions, store: (generation: Generation) => Promise<void>) {
@@ -139,7 +139,7 @@ class ChunkedCacheWriter implements CacheWriter {
     await this.#store({ expires, metadata: formatCacheMetadata(metadata), layers: this.#layers })
   }
 
-  // Chunks of a generation that was given up are in no list. The next build may find and use them.
+  // Chunks of an uncommitted generation are in no list. The next build may find and use them.
   async [Symbol.asyncDispose]() {}
 
   #add(diffId: Digest, chunks: readonly Chunk[], reused: boolean) {
@@ -170,7 +170,7 @@ class ChunkedCacheWriter implements CacheWriter {
     const { damaged } = this.#options
     const send = async (digest: Digest, bytes: Uint8Array): Promise<number> => {
       const there = damaged.has(digest) ? 0 : await this.#storage.size(chunkKey(digest), signal)
-      if (there) return there // an empty object is none
+      if (there) return there // an empty object counts as absent
       const object = await compress(bytes, level)
       await this.#storage.put(chunkKey(digest), object, signal)
       damaged.delete(digest)
@@ -213,7 +213,7 @@ async function* readLayer(
     for (let next = 0, at = 0; at < chunks.length; at++) {
       for (; next < chunks.length && next < at + parallelReads; next++) {
         const reading = readChunk(storage, chunks[next] as Chunk, onDamage, signal)
-        reading.catch(() => {}) // thrown in its turn
+        reading.catch(() => {}) // thrown at its place in the order
         ahead.push(reading)
       }
       signal?.throwIfAborted()
@@ -250,7 +250,7 @@ async function readChunk(
   return bytes
 }
 
-/** An object's key has the characters of `ObjectStorage` only, and tells names apart that become equal so. */
+/** An object's key has only the characters of `ObjectStorage`, and differs for names that would become equal that way. */
 export function generationKey(name: string): string {
   const readable = name
     .toLowerCase()

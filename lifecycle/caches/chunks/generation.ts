@@ -3,10 +3,10 @@ import { BaleError } from '../../errors.ts'
 import { type Digest, isDigest } from '../../image/digest.ts'
 import { largestChunk } from './split.ts'
 
-/** A piece of a layer's tar: the digest of its bytes, their number, and that of its object. */
+/** A piece of a layer's tar: the digest of its bytes, its size, and the size of its object. */
 export type Chunk = readonly [digest: Digest, size: number, stored: number]
 
-/** What one build stored for the next one. */
+/** The data that one build stored for the next one. */
 export interface Generation {
   /** Milliseconds since 1970. */
   readonly expires?: number | undefined

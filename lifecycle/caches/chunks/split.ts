@@ -5,14 +5,14 @@ export const largestChunk = 1024 * 1024
 /** A directory that follows so many bytes begins a chunk, and a file of so many bytes has chunks of its own. */
 const largeEnough = 64 * 1024
 const largeFile = 256 * 1024
-/** Pieces of fewer bytes are not worth an object of their own: several go together, up to so many bytes. */
+/** A piece of fewer bytes is not worth its own object: several are joined, up to so many bytes. */
 const smallPiece = 4 * 1024
 const smallPieces = 16 * 1024
 
 /**
- * Cuts a tar into chunks along its directories, so that the packages which two apps have in common are the same chunks,
- * whatever stands between them: a chunk holds what is below one directory, unless that is very large or very small. The cuts
- * depend on the bytes alone. What is no tar, or a kind of tar that is not understood here, is cut by size.
+ * Cuts a tar into chunks along its directories, so that packages in two apps become the same chunks, regardless of the entries
+ * between them: a chunk has the contents of one directory, unless they are very large or very small. The cuts depend only on the
+ * bytes. Other data, and unsupported kinds of tar, are cut by size.
  */
 export async function* splitTar(tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const splitter = new Splitter()
@@ -26,11 +26,11 @@ class Splitter {
   /** Where the last piece begins: the entries below one directory, `#root`, which ends in a slash. */
   #piece = 0
   #root = ''
-  /** The piece has directories alone, each within the one before: what comes may be a piece by itself. */
+  /** The piece has only directories, each within the one before: the next entries may become a piece by themselves. */
   #bare = true
   readonly #header = Buffer.alloc(tarBlock)
   #headerSize = 0
-  /** Bytes of content and padding until the next header; infinite once the format is not understood. */
+  /** Bytes of content and padding until the next header; infinite after an unsupported header. */
   #left = 0
   /** An extended header belongs to the entry that follows it. */
   #extended = false
@@ -81,7 +81,7 @@ class Splitter {
   }
 
   *#onEntry({ name, size }: Entry): Generator<Uint8Array> {
-    // Small pieces before a larger one are a chunk without it.
+    // Small pieces before a larger one become a chunk of their own.
     if (this.#piece > 0 && this.#size - this.#piece >= smallPiece) yield this.#cut(this.#piece)
     const length = this.#size - this.#piece
     if (name.startsWith(this.#root)) {
@@ -106,13 +106,13 @@ class Splitter {
 }
 
 interface Entry {
-  /** A directory's ends in a slash. */
+  /** The name of a directory ends in a slash. */
   readonly name: string
   readonly size: number
   readonly extended: boolean
 }
 
-/** Reads what cutting needs. @returns undefined for anything but a header, such as the zeros at the end */
+/** Reads the fields that cutting needs. @returns undefined for anything but a header, such as the zeros at the end */
 function readHeader(header: Buffer): Entry | undefined {
   if (header.toString('latin1', 257, 262) !== 'ustar') return undefined
   const text = (from: number, length: number): string =>

@@ -6,7 +6,7 @@ import { Secrets, escaped, redacted } from '../../stores/registry/redact.ts'
 import { Transient, parseRetryAfter, retrying } from '../../stores/registry/retry.ts'
 import type { ObjectStorage } from './storage.ts'
 
-/** How requests to a server are made. */
+/** Settings for requests to a server. */
 export interface HttpAccess {
   readonly proxy?: ProxySettings
   /** Certificates in PEM that are trusted besides Node's. */
@@ -16,9 +16,9 @@ export interface HttpAccess {
 
 export interface HttpStorageOptions extends HttpAccess {
   readonly description?: string
-  /** The value of the Authorization header, if not user and password of the URL. */
+  /** The value of the Authorization header, in place of the URL's user and password. */
   readonly authorization?: string | undefined
-  /** Milliseconds after which the server deletes objects. Older ones than half of that are written again. */
+  /** Milliseconds after which the server deletes objects. Objects older than half of that are written again. */
   readonly timeToLive?: number | undefined
 }
 
@@ -33,7 +33,7 @@ export interface StorageRequest {
 export type Authorize = (request: StorageRequest) => Promise<Readonly<Record<string, string>>>
 
 /**
- * Objects below a URL, by GET, HEAD and PUT, as nginx, Apache, bazel-remote, Artifactory and Nexus serve them. Where a PUT is
+ * Objects below a URL, by GET, HEAD and PUT, as nginx, Apache, bazel-remote, Artifactory and Nexus serve them. If a PUT is
  * answered with 409, WebDAV's collections are made (RFC 4918, section 9.7.1).
  */
 export function httpStorage(url: string, options: HttpStorageOptions = {}): ObjectStorage {
@@ -87,7 +87,7 @@ export function requestStorage(
     const folders = key.split('/').slice(0, -1)
     for (let depth = 0; depth <= folders.length; depth++) {
       const url = urlOf(`${folders.slice(0, depth).join('/')}/`.replace(/^\//, ''))
-      // 405: it is there; 301: so says nginx; 409 and 403: above what is served.
+      // 405: the collection exists; 301: nginx's answer for the same; 409 and 403: above the served directory.
       await (await send({ method: 'MKCOL', url }, [200, 201, 301, 403, 405, 409], signal)).discard()
     }
   }
@@ -154,7 +154,7 @@ export function httpAccess(
   return { proxy: proxySettings(environment), ca }
 }
 
-/** @throws BaleError that does not show the text, since it may hold a password */
+/** @throws BaleError, which does not show the text, since it may contain a password */
 export function parseUrl(text: string): URL {
   const url = URL.parse(text)
   if (url !== null && /^https?:$/.test(url.protocol) && url.hostname !== '' && url.search === '' && url.hash === '')
@@ -175,7 +175,7 @@ function decode(text: string): string {
 const lengthOf = (body: Uint8Array | undefined): Record<string, string> =>
   body === undefined ? {} : { 'content-length': String(body.length) }
 
-/** Statuses that do not depend on the request, so another attempt may succeed. */
+/** Statuses of temporary failures, after which another attempt may succeed. */
 const passing = [408, 425, 429, 500, 502, 503, 504]
 
 async function refusal(
@@ -195,7 +195,7 @@ async function refusal(
   return passing.includes(status) ? new Transient(failure, { retryAfter, status }) : failure
 }
 
-/** What S3's XML says (`<Code>`, `<Message>`), or the first line of plain text. */
+/** The message in S3's XML (`<Code>`, `<Message>`), or the first line of plain text. */
 function wordsOf(body: string): string {
   const [code, message] = ['Code', 'Message'].map(tag => new RegExp(`<${tag}>([^<]*)</${tag}>`).exec(body)?.[1] ?? '')
   if (code !== '' || message !== '') return escaped([code, message].filter(Boolean).join(': '))
@@ -212,7 +212,7 @@ function fixOf(status: number, method: string): string | undefined {
   return undefined
 }
 
-/** The same failure as one of a cache. */
+/** Converts a failure to a cache error. */
 function asCacheError(error: unknown, where: string): unknown {
   if (!(error instanceof BaleError) || error.code === 'cache' || error.code === 'input') return error
   return new BaleError('cache', error.message, { where, fix: 'check its address, and the network', cause: error.cause })

@@ -3,9 +3,9 @@ import { escaped } from '../../stores/registry/redact.ts'
 import type { ObjectStorage } from './storage.ts'
 
 export interface RedisOptions {
-  /** Milliseconds that an object lives after it was written or used last. */
+  /** How long an object lives after its last write or use, in milliseconds. */
   readonly timeToLive: number
-  /** Begins every key. */
+  /** The prefix of every key. */
   readonly prefix?: string | undefined
   /** Certificates in PEM that are trusted besides Node's, for rediss. */
   readonly ca?: readonly string[]
@@ -14,7 +14,7 @@ export interface RedisOptions {
 /** Milliseconds. */
 const [connectTimeout, answerTimeout] = [15_000, 60_000]
 
-/** What the storage uses of the client, with values as bytes. */
+/** The used parts of the client, with values as bytes. */
 interface Client {
   get(key: string): Promise<Buffer | null>
   set(key: string, value: Buffer, options: { PX: number }): Promise<unknown>
@@ -24,7 +24,7 @@ interface Client {
 }
 
 /**
- * Objects in Redis or Valkey, each with a time to live that use renews. Redis holds everything in memory: it is a place for
+ * Objects in Redis or Valkey, each with a time to live that use renews. Redis holds everything in memory, so it is for
  * small caches.
  * @param url `redis://[user:password@]host[:port][/database]`, or `rediss://` with TLS
  */
@@ -80,7 +80,7 @@ async function connect(url: string, { ca = [] }: RedisOptions): Promise<Client> 
   const tls = url.startsWith('rediss:') ? { tls: true as const, ...(ca.length > 0 && { ca: [...ca] }) } : {}
   const client = createClient({
     url,
-    // A build does not wait for a server that comes back some day.
+    // A build does not wait for an unavailable server.
     socket: {
       connectTimeout,
       socketTimeout: answerTimeout,

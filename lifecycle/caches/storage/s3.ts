@@ -7,9 +7,9 @@ import type { ObjectStorage } from './storage.ts'
 export interface S3Options extends HttpAccess {
   readonly bucket: string
   readonly region: string
-  /** Of another server than Amazon's: `http://127.0.0.1:9000`. The bucket is then part of the path. */
+  /** The URL of a server other than Amazon's: `http://127.0.0.1:9000`. Then the bucket is part of the path. */
   readonly endpoint?: string | undefined
-  /** Begins every key. */
+  /** The prefix of every key. */
   readonly prefix?: string | undefined
   readonly credentials: S3Credentials
   /** Milliseconds after which a rule of the bucket deletes objects. */

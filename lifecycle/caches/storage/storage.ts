@@ -1,6 +1,6 @@
 /**
- * Objects by key, somewhere that many machines reach. Keys have the characters `a-z 0-9 . _ - /` only. An object is written
- * and replaced whole: a reader gets the old bytes or the new ones. All methods throw a BaleError 'cache' where the storage
+ * Objects by key, in a place that many machines reach. Keys have only the characters `a-z 0-9 . _ - /`. An object is written
+ * and replaced atomically: a reader gets the old bytes or the new ones. All methods throw a BaleError 'cache' if the storage
  * cannot be reached or refuses, and the signal's reason once it is aborted.
  */
 export interface ObjectStorage extends AsyncDisposable {
@@ -8,7 +8,7 @@ export interface ObjectStorage extends AsyncDisposable {
   readonly description: string
   /**
    * Returns an object, or undefined if there is none.
-   * @throws BaleError 'input' for one of more than `limit` bytes
+   * @throws BaleError 'input' for an object of more than `limit` bytes
    */
   get(key: string, limit: number, signal?: AbortSignal): Promise<Uint8Array | undefined>
   /**

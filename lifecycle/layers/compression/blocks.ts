@@ -34,7 +34,7 @@ export interface Piece {
 }
 
 /**
- * A layer of at most so many blocks is compressed in the calling thread: most layers are small, and threads take longer to
+ * A layer of at most so many blocks is compressed in the calling thread: most layers are small, and a thread takes longer to
  * start.
  */
 export const smallLayer = 4
@@ -65,7 +65,7 @@ export async function* compressBlocks(
   }
   const start = (block: Block, pool: CompressionPool): void => {
     const piece = begin(block, pool)
-    piece.catch(() => {}) // thrown when its turn comes; until then it must not count as unhandled
+    piece.catch(() => {}) // thrown at its place in the order; until then it must not count as unhandled
     underWay.push(piece)
   }
 
@@ -123,8 +123,8 @@ async function* inBlocks(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Block
 }
 
 /**
- * Cuts before the first header whose checksum ends in 0, as one in eight does. This depends on nothing before it. A file's
- * content may look like a header; the result is as deterministic then.
+ * Cuts before the first header whose checksum ends in 0, as one in eight does, so the cut depends on no earlier bytes. A file's
+ * content may look like a header; the result is still deterministic.
  */
 function endOfBlock(block: Uint8Array, used: number): number {
   for (let at = maxBlock / 2; at < used; at += tarBlock) {

@@ -56,7 +56,7 @@ const piecesAhead = 4
 const packing = 4
 
 /**
- * Identifies everything that the bytes of a layer depend on besides its files. Cached results for another format do not
+ * Identifies everything besides its files that determines the bytes of a layer. Cached results for another format do not
  * apply.
  */
 export async function layerFormat(compression: Compression): Promise<string> {
@@ -98,7 +98,7 @@ async function* ahead<T>(items: AsyncGenerator<T>, count: () => number): AsyncGe
     for (;;) {
       while (coming.length < count()) {
         const next = items.next()
-        next.catch(() => {}) // thrown when its turn comes
+        next.catch(() => {}) // thrown at its place in the order
         coming.push(next)
       }
       const item = await (coming.shift() as Promise<IteratorResult<T>>)

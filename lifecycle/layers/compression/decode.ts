@@ -7,7 +7,7 @@ import { verified } from './verify.ts'
 import { isZstd, zstdFrames } from './zstd-frames.ts'
 
 export interface DecodeOptions {
-  /** The most bytes that may come out: a gzip of 1 MB can hold 1 GB (T36). Unlimited by default. */
+  /** The limit of uncompressed bytes: a gzip of 1 MB can contain 1 GB (T36). Unlimited by default. */
   maxBytes?: number
   /** The expected digest and size of the compressed bytes. */
   stored?: { digest: Digest; size: number }
@@ -19,7 +19,7 @@ export interface DecodeOptions {
 }
 
 const chunkSize = 1024 * 1024
-/** 128 MiB, the window that `zstd --ultra` makes; more would be memory that an attacker chooses (T41). */
+/** 128 MiB, the window of `zstd --ultra`. With a larger limit, an attacker could choose how much memory Bale uses (T41). */
 const zstdWindowLog = 27
 const params = { [constants.ZSTD_d_windowLogMax]: zstdWindowLog }
 
@@ -59,7 +59,7 @@ const decoders: Record<Compression, (bytes: AsyncIterable<Uint8Array>) => AsyncI
   zstd: bytes => through(wholeFrames(bytes), createZstdDecompress({ chunkSize, params }), 'zstd'),
 }
 
-/** Decodes frame by frame (RFC 8878, section 3): Node drops what follows a frame in the same chunk as garbage. */
+/** Decodes frame by frame (RFC 8878, section 3): Node drops the bytes after a frame in the same chunk. */
 async function* wholeFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const frame of zstdFrames(bytes)) yield* frame
 }
@@ -86,8 +86,8 @@ async function* through(
 }
 
 /**
- * Requests the next chunk only when the previous one is consumed, which a pipeline does not do. Also reads what follows the
- * end, such as zeros (T39): the bytes are verified at their end.
+ * Requests the next chunk only when the previous one is consumed, which a pipeline does not do. Also reads the bytes after the
+ * end of the stream, such as zeros (T39), since the bytes are verified at their end.
  */
 async function feed(transform: Transform, bytes: AsyncIterable<Uint8Array>): Promise<void> {
   let wake = (): void => {}
@@ -108,7 +108,7 @@ async function feed(transform: Transform, bytes: AsyncIterable<Uint8Array>): Pro
   }
 }
 
-/** Frees memory at once. As garbage it would stay long: it is outside the heap whose size triggers the collector. */
+/** Frees memory at once. The garbage collector would free it late, since it is outside the heap whose size triggers it. */
 function free({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= unpooled) buffer.transfer(0)
 }
@@ -123,7 +123,7 @@ function damaged(compression: Compression, cause: Error): BaleError {
   return new BaleError('input', `the ${compression} data of a layer is damaged: ${cause.message}`, { cause })
 }
 
-/** Passes bytes on after the first few match the declared compression. */
+/** Passes bytes on, if the first few match the declared compression. */
 async function* agreeing(bytes: AsyncIterable<Uint8Array>, compression: Compression): AsyncGenerator<Uint8Array> {
   let head: Uint8Array | undefined = new Uint8Array()
   for await (const chunk of bytes) {

@@ -20,7 +20,7 @@ const mostIn = 2
 const threads = new Set<Thread>()
 
 /**
- * Returns an idle thread, or undefined if all that the machine can use are busy. A thread counts as busy once it decodes.
+ * Returns an idle thread, or undefined if the maximum number of threads is busy. A thread counts as busy while it decodes.
  */
 export function freeThread(): Thread | undefined {
   const free = [...threads].find(thread => !thread.busy)
@@ -61,7 +61,7 @@ class Thread {
       if (sent?.state === 'failed') throw sent.failure
       throw error instanceof Broken ? await this.#stopped() : error
     } finally {
-      // Otherwise the blocks are on their way back, and the worker closes it.
+      // Otherwise blocks are still coming back, and the worker closes the port.
       if (sent === undefined) input.port1.close()
       this.busy = false
     }

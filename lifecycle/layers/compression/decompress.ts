@@ -10,14 +10,14 @@ export interface DecompressOptions extends DecodeOptions {
 }
 
 /**
- * Returns the most bytes that a foreign layer may hold: a bomb expands a thousand times, real layers some ten times. A small
- * layer may be all zeros. An uncompressed layer has its own size.
+ * Returns the limit of uncompressed bytes for a foreign layer: a bomb expands a thousand times, real layers about ten times. A small
+ * layer may be all zeros. For an uncompressed layer the limit is its size.
  */
 export function mostBytesOf({ size, mediaType }: Pick<LayerDigests, 'size' | 'mediaType'>): number {
   return compressionOf(mediaType) === 'none' ? Infinity : Math.max(2 ** 30, 200 * size)
 }
 
-/** Stored bytes. Decompressing fewer takes less time than starting a thread. */
+/** Compressed bytes. Decompressing fewer takes less time than starting a thread. */
 const smallLayer = 1024 * 1024
 
 /**

@@ -14,10 +14,10 @@ let layers = 0
 /** Large layers in progress. */
 let large = 0
 
-/** The share of so many blocks that one large layer may use. All layers together hold no more than one alone would. */
+/** The share of `blocks` for one large layer. All large layers together hold no more blocks than a single one would. */
 export const shareOf = (blocks: number): number => Math.max(1, Math.floor(blocks / Math.max(1, large)))
 
-/** Compresses in blocks, on all processors where that pays. The bytes do not depend on the number of threads. */
+/** Compresses in blocks, on all processors if that saves time. The bytes do not depend on the number of threads. */
 export function inParallel(
   tar: AsyncIterable<Uint8Array>,
   compression: BlockCompression,

@@ -1,6 +1,6 @@
 /**
  * Reads the first `count` bytes or more, or all if there are fewer. `all` gives the same bytes from the start. Always read
- * it to the end or return it: that closes the source.
+ * it to the end, or call `return`: both close the source.
  */
 export async function readAhead(
   bytes: AsyncIterable<Uint8Array>,

@@ -5,7 +5,7 @@ import type { Digest } from '../../image/digest.ts'
 /**
  * Passes bytes on and verifies them. Throws at once when there are more than `size`, and at the end when there are fewer or
  * the hash differs. Do not trust the bytes before this has ended without an error.
- * @throws BaleError 'input' naming the digest
+ * @throws BaleError 'input', which names the digest
  */
 export async function* verified(
   bytes: AsyncIterable<Uint8Array>,

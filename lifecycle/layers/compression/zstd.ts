@@ -5,18 +5,18 @@ import type { Block } from '../workers/block-buffers.ts'
 const chunkSize = 1024 * 1024 + 8 * 1024
 const options = { chunkSize, params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
-/** Identifies what the bytes depend on besides the block. */
+/** Identifies everything besides the block that determines the bytes. */
 export const zstdVersion = `zstd-frame-${process.versions['zstd'] ?? process.version}`
 
 /**
- * Compresses a block to an independent frame that says how large its content is (RFC 8878, section 3: "one or more
+ * Compresses a block to an independent frame that records the size of its content (RFC 8878, section 3: "one or more
  * frames"). Returns its length.
  */
 export function zstdFrame(block: Uint8Array, into: Block): number {
   const frame = zstdCompressSync(block, options)
   into.set(frame)
   const { length, buffer } = frame
-  // Freed at once, if nothing shares it: as garbage it would wait until there are 64 MB of it.
+  // Freed at once, if nothing shares it: the garbage collector would wait for 64 MB of it.
   if (buffer.byteLength >= chunkSize) buffer.transfer(0)
   return length
 }

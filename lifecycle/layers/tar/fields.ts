@@ -2,7 +2,7 @@ import { BaleError } from '../../errors.ts'
 import { type ByteString, printableName } from '../../files/byte-string.ts'
 import { checksum } from './header.ts'
 
-/** The fields of one ustar or GNU header, whose checksum and magic are right. */
+/** The fields of one ustar or GNU header with a valid checksum and magic. */
 export class HeaderFields {
   readonly #header: Buffer
   readonly #posix: boolean
@@ -15,7 +15,7 @@ export class HeaderFields {
     if (!this.#posix && magic !== 'ustar  \0') throw damaged('a header is neither POSIX nor GNU')
   }
 
-  /** GNU headers hold other fields where POSIX has the prefix. */
+  /** GNU headers have other fields in the place of POSIX's prefix. */
   name(): ByteString {
     const prefix = this.#posix ? this.#text(345, 155) : ''
     const name = this.#text(0, 100)
@@ -42,7 +42,7 @@ export class HeaderFields {
     return checkTime(this.#number(136, 12, 'time'))
   }
 
-  /** Owners are not applied, but an id out of range is a sign of an attack: containerd once took such an id for root. */
+  /** Owners are not applied, but an id out of range is a sign of an attack: containerd once treated such an id as root. */
   checkOwner(name: ByteString): void {
     for (const at of [108, 116])
       if (this.#number(at, 8, 'owner') > 0xffff_fffe) throw damaged('its owner is out of range', name)
@@ -58,7 +58,7 @@ export class HeaderFields {
     const bad = (): BaleError => damaged(`a ${what} is not a number, or out of range`)
     const first = this.#header[at] as number
     if (first >= 0x80) {
-      if (first !== 0x80) throw bad() // 0xff begins a negative one
+      if (first !== 0x80) throw bad() // 0xff begins a negative number
       let value = 0
       for (let i = at + 1; i < at + length; i++) value = value * 256 + (this.#header[i] as number)
       if (value > Number.MAX_SAFE_INTEGER) throw bad()

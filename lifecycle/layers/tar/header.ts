@@ -31,7 +31,7 @@ export const headerRoom = 16 * 1024
 
 /**
  * Writes the header of an entry at `at` and returns the offset of its content. The rule is the same on every machine: a
- * ustar header whose name is split at the first slash that makes it fit. A pax header before it holds what does not fit (a
+ * ustar header whose name is split at the first slash that makes it fit. A pax header before it has the values that do not fit (a
  * longer name or target, a size from 8 GiB, an id from 2²¹), and nothing else.
  */
 export function writeHeader(block: Buffer, at: number, header: TarHeader): number {
@@ -61,7 +61,7 @@ export function writeHeader(block: Buffer, at: number, header: TarHeader): numbe
     split?.name ?? path.slice(0, 100),
     target.slice(0, 100),
     header.mode,
-    // A reader without pax support must not take a large id for root's.
+    // A reader without pax support must not read a large id as root's.
     uid > maxOctal7 ? nobody : uid,
     gid > maxOctal7 ? nobody : gid,
     size > maxOctal11 ? 0 : size,
@@ -70,7 +70,7 @@ export function writeHeader(block: Buffer, at: number, header: TarHeader): numbe
   return at + tarBlock
 }
 
-/** Splits a path into ustar's name (100 bytes) and prefix (155) at a slash. Returns undefined if they cannot hold it. */
+/** Splits a path into ustar's name (100 bytes) and prefix (155) at a slash. Returns undefined if it does not fit. */
 function splitPath(path: ByteString): { prefix: ByteString; name: ByteString } | undefined {
   if (path.length <= 100) return { prefix: '', name: path }
   const slash = path.indexOf('/', path.length - 101)

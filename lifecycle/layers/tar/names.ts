@@ -6,7 +6,7 @@ const maxPart = 255
 
 /**
  * An entry's name as a path relative to the root: `/a/b`, `./a/b` and `a/b/` are `a/b`; `/`, `.` and `./` are empty.
- * @throws BaleError 'input' for `..` in any place (T01, T03), `//` (T04), and what no Linux could open (T22)
+ * @throws BaleError 'input' for `..` in any place (T01, T03), `//` (T04), and names that no Linux could open (T22)
  */
 export function relativeName(name: ByteString): ByteString {
   const start = name.startsWith('./') ? 2 : name.startsWith('/') ? 1 : 0

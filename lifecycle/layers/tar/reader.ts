@@ -8,7 +8,7 @@ export type TarEntryType = 'file' | 'hardlink' | 'symlink' | 'device' | 'directo
 
 export interface TarEntry {
   readonly type: TarEntryType
-  /** As the archive has it. Not yet checked for paths that lead outside. */
+  /** The name in the archive, not yet checked for paths that lead outside. */
   readonly name: ByteString
   /** The target of a symlink or hard link; otherwise empty. */
   readonly target: ByteString
@@ -27,7 +27,7 @@ export interface TarHandler {
   endOfFile(): void
 }
 
-/** Limits far above any real layer, so that a small archive cannot cost much (T37). Lower them where less is enough. */
+/** Limits far above any real layer, so that a small archive cannot cost much (T37). Callers may lower them. */
 export interface TarLimits {
   entries: number
   /** Bytes of all files together. */
@@ -38,7 +38,7 @@ export const defaultTarLimits: TarLimits = { entries: 2_000_000, bytes: 2 ** 40 
 /**
  * Reads an archive strictly: ustar, pax and GNU long names. Refuses bytes that two readers could take for different entries
  * (T27, T28, T35), sparse files (T32) and unknown types (T15).
- * @throws BaleError 'input' naming the entry, and whatever the handler throws
+ * @throws BaleError 'input', which names the entry, and errors of the handler
  */
 export async function readTar(
   bytes: AsyncIterable<Uint8Array>,
@@ -201,7 +201,7 @@ class TarParser {
   }
 
   #onExtended(type: string, content: Buffer): void {
-    // Readers differ on which of two extended headers wins, and no writer makes both (T28).
+    // Readers differ in which of two extended headers they use, and no writer makes both (T28).
     if (type === 'g') {
       parsePax(content, 'global')
       return
@@ -244,5 +244,5 @@ function gnuText(content: Buffer): ByteString {
   return content.toString('latin1', 0, end)
 }
 
-/** Every real header has a checksum, so its position tells most formats apart. */
+/** Every real header has a checksum, so most headers differ from zeros at its first byte. */
 const isZero = (header: Buffer): boolean => header[148] === 0 && header.every(byte => byte === 0)

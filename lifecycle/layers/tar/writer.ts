@@ -23,7 +23,7 @@ export class TarWriter {
 
   /**
    * The content of an entry, exactly `size` bytes.
-   * @param read puts bytes into the block at an offset, at most `length` of them, and returns how many (not 0)
+   * @param read writes at most `length` bytes into the block at an offset, and returns how many (not 0)
    */
   *content(size: number, read: (block: Buffer, offset: number, length: number) => number): Blocks {
     for (let left = size; left > 0;) {

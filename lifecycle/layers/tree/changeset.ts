@@ -14,7 +14,7 @@ export class Changeset implements TarHandler {
   /** The paths that this layer has written, with all their parents: whiteouts apply only to the layers below. */
   readonly #own = new Set<ByteString>()
   #skipping = false
-  /** Whether the layer means something to those below it that a tree of its own does not show. */
+  /** Whether the layer changes lower layers in a way that its own tree does not show. */
   needsLower = false
 
   constructor(tree: TreeWriter) {
@@ -53,7 +53,7 @@ export class Changeset implements TarHandler {
     if (!this.#skipping) this.#tree.endFile()
   }
 
-  /** Removes what an entry replaces: of lower layers anything but a directory that stays one (T18, T19). */
+  /** Removes an entry of lower layers that this entry replaces, unless both are directories (T18, T19). */
   #makeRoom(type: TarEntryType, path: ByteString, name: ByteString): void {
     const there = this.#tree.kindAt(path)
     if (there === undefined) return
@@ -79,7 +79,7 @@ export class Changeset implements TarHandler {
     this.#removeLower(parent === '' ? victim : `${parent}/${victim}`)
   }
 
-  /** Removes what lower layers have at a path. Entries of this layer stay, wherever in the layer they are. */
+  /** Removes the entries of lower layers at a path. Entries of this layer stay, regardless of their order. */
   #removeLower(path: ByteString): void {
     const kind = this.#tree.kindAt(path)
     if (kind === undefined) return

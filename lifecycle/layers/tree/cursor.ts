@@ -19,7 +19,7 @@ export class PathCursor {
   /**
    * Returns the directory at `path`, valid until the next call.
    * @param enter opens one part below a directory; replace it to make missing directories
-   * @throws what `enter` throws: ENOTDIR or ELOOP for a link
+   * @throws errors of `enter`: ENOTDIR or ELOOP for a link
    */
   at(
     path: ByteString,

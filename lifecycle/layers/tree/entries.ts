@@ -15,14 +15,14 @@ export type LayerEntry =
   | ({ kind: 'symlink'; imagePath: string; target: string } & Owner)
   /** One regular file with a fixed mode, such as the launcher. */
   | ({ kind: 'host-file'; imagePath: string; mode: number } & HostPlace & Owner)
-  /** A directory with everything below it, itself included. `skip` leaves an entry out, and all below it. */
+  /** A directory with everything below it, including itself. `skip` leaves an entry out, with everything below. */
   | ({ kind: 'tree'; imagePath: string; skip?: (relative: Buffer) => boolean } & HostPlace & Owner)
-  /** Chosen paths below a directory, each one alone: no descent, no parents. The empty path is the directory itself. */
+  /** Selected paths below a directory, without their parents and contents. The empty path is the directory itself. */
   | ({ kind: 'paths'; imagePath: string; paths: readonly Buffer[] } & HostPlace & Owner)
 
 const maxId = 0xffff_fffe // 2³²−1 means "no change" to chown
 
-/** In a layer, `.wh.x` deletes x (image-spec layer.md, "Whiteouts"), so no image can hold a file of that name. */
+/** In a layer, `.wh.x` deletes x (image-spec layer.md, "Whiteouts"), so no image can have a file with such a name. */
 export function isWhiteout(path: string): boolean {
   return /(^|\/)\.wh\./.test(path)
 }
@@ -33,7 +33,7 @@ export function whiteoutOf(path: ByteString): ByteString {
   return `${path.slice(0, at)}.wh.${path.slice(at)}`
 }
 
-/** Refuses an entry that no image could hold. */
+/** Refuses an entry that no image can have. */
 export function checkEntry(entry: LayerEntry): void {
   const bad = (why: string): never => {
     throw new BaleError('input', `a layer entry ${why}`, { where: entry.imagePath })

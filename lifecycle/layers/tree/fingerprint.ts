@@ -7,18 +7,18 @@ import { layerWorkers } from '../tasks.ts'
 /**
  * Hashes what lstat returns for everything below a directory: path, type, mode, size, modification and change time in
  * nanoseconds, inode and device. Two equal fingerprints that were taken under one boot of one machine mean the same tree
- * with the same contents. A program can set a modification time, but not a change time: that takes setting the machine's
- * clock or writing to the disk beneath the file system, which no sandbox may. Of directories only modes and names count, so
+ * with the same contents. A program can set a modification time, but not a change time: that requires setting the machine's
+ * clock or writing to the disk below the file system, which no sandbox may. For directories only modes and names count, so
  * a tree may be moved.
  *
  * Returns undefined if a fingerprint would prove nothing: on a file system whose times are another machine's or too coarse,
  * on a mount below the directory, when times lie in the future because the clock was set back, and for anything that a layer
- * cannot hold or holds with a warning.
+ * cannot contain, or only with a warning.
  *
- * Take it before the tree is read: a change meanwhile gets a later time. It waits until that holds (at most 50 ms after the
+ * Take it before the tree is read: a change meanwhile gets a later time. It waits until that is certain (at most 50 ms after the
  * last change), since two changes within one tick of the kernel's clock have the same time ("racily clean" in git). Workers
  * fingerprint a large tree.
- * @throws BaleError 'filesystem' naming what cannot be read
+ * @throws BaleError 'filesystem', which names an unreadable file or directory
  */
 export async function fingerprintTree(tree: string): Promise<string | undefined> {
   const first = fingerprintDirectories(tree, [''], smallTree)

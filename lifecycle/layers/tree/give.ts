@@ -8,22 +8,22 @@ import { walk } from './walk.ts'
 
 const entriesAtOnce = 256
 
-/** The owners whose files are changed: root, or whoever owns them. */
+/** The present owners whose files change: root, or any owner. */
 type From = 'root' | 'anybody'
 
 export interface GiveOptions {
-  /** `anybody`: whoever owns it, for a volume that users of earlier builds have left; `root` unless set. */
+  /** `anybody` for a volume with files of earlier builds' users; `root` by default. */
   readonly from?: From
-  /** An entry of the directory that stays as it is, with all below it. */
+  /** An entry of the directory that keeps its owner, with everything below. */
   readonly except?: string
 }
 
 /**
  * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor and changes the
- * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets nothing from outside. Files
+ * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets no files from outside. Files
  * with several names stay root's: one may be a hard link to a file elsewhere.
  * @param dir its parents are trusted; it may itself be a link, which is then not followed
- * @throws BaleError 'filesystem' naming the entry whose owner cannot be changed
+ * @throws BaleError 'filesystem', which names the entry whose owner cannot be changed
  */
 export async function giveTree(dir: string, owner: Owner, options: GiveOptions = {}): Promise<void> {
   const { from = 'root', except } = options
@@ -54,14 +54,14 @@ function giveEntry(
   { from, to: { uid, gid } }: { readonly from: From; readonly to: Owner },
 ): boolean {
   return wrapErrnoSync(host, () => {
-    // Most files belong to somebody else already, and one call tells. A file that is swapped in afterwards is not given away.
+    // Most files already have another owner, which one call shows. A file that is swapped in afterwards is not given away.
     const seen = from === 'root' ? lstatSync(parent.path(name)) : undefined
     if (seen !== undefined && seen.uid !== 0) return seen.isDirectory()
     const fd = parent.openPath(name)
     try {
       const stat = fstatSync(fd)
       const given = (from === 'anybody' || stat.uid === 0) && (stat.isDirectory() || stat.nlink === 1)
-      // This resolves to the inode of the descriptor, and no further if that is a link.
+      // This resolves to the inode of the descriptor, and does not follow it if it is a link.
       if (given) chownSync(`/proc/self/fd/${fd}`, uid, gid)
       return stat.isDirectory()
     } finally {

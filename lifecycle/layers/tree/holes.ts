@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs'
 import { BaleError } from '../../errors.ts'
 
-/** Bytes of a file that is mostly holes. Every byte of a layer is read, hashed, compressed and unpacked again. */
+/** The size limit in bytes for a file that is mostly holes. Every byte of a layer is read, hashed, compressed and unpacked again. */
 const largestSparse = 16 * 2 ** 30
 
 /**

@@ -6,7 +6,7 @@ import { walk } from './walk.ts'
 /**
  * Lists the paths of everything below a directory (files, directories, links and all other types), relative to it and
  * without it, in byte order of full paths: `a.txt` before `a/b`. Slices are chosen from this list.
- * @throws BaleError 'filesystem' naming a directory that cannot be read
+ * @throws BaleError 'filesystem', which names an unreadable directory
  */
 export async function listTree(hostPath: string, options: Pick<HostPlace, 'within'> = {}): Promise<Buffer[]> {
   const found: ByteString[] = []

@@ -17,20 +17,20 @@ import { walk } from './walk.ts'
 export { listTree } from './list.ts'
 
 export interface LayerSourceOptions {
-  /** Reports what was left out or changed: one line for each kind, with names. Not repeated when the tar is read again. */
+  /** Reports omitted or changed entries: one line for each kind, with names. Not repeated when the tar is read again. */
   onWarning?(text: string): void
   known?: LayerDigests
 }
 
 /**
- * Makes a layer of these entries, in their order. The same entries over the same files give the same bytes, whatever the
+ * Makes a layer of these entries, in their order. The same entries over the same files give the same bytes, with any
  * umask, locale, timezone or file system: times are 1980-01-01T00:00:01Z, owners are the entry's, user names are empty,
  * directories are walked depth first in byte order of names. Modes are preserved, but files lose setuid and setgid (S13).
  * Hard links become copies (S07). Sockets are left out with a warning (S01). A mount below a tree is part of the tree, as it
  * was for the buildpack (S14).
  *
- * Reading `tar()` throws BaleError 'filesystem' naming the entry when one cannot be read, changes while it is read, is a
- * fifo or a device, or has a name that an image cannot hold. A layer is the unchanged tree, or an error.
+ * Reading `tar()` throws BaleError 'filesystem', which names an entry that cannot be read, changes while it is read, is a
+ * fifo or a device, or has a name that an image cannot have. A layer is the unchanged tree, or an error.
  */
 export function layerSource(
   createdBy: string,
@@ -42,9 +42,9 @@ export function layerSource(
 }
 
 /**
- * Makes a layer of what a program has changed in a file system: entries with the owners and modes that they have there, setuid
- * included, and whiteouts for what is gone (image-spec layer.md, "Change Types"). Times of files from before `since` stay, as those
- * of unpacked packages: Python's caches of compiled modules name them. All others are the time of every layer. Extended attributes
+ * Makes a layer of a program's changes to a file system: entries with their owners and modes, setuid
+ * included, and whiteouts for deleted entries (image-spec layer.md, "Change Types"). File times before `since` stay, such as those
+ * of unpacked packages: Python's caches of compiled modules refer to them. All others become the fixed time of layers. Extended attributes
  * are not read.
  */
 export function changesSource(createdBy: string, changes: Changes, options: LayerSourceOptions = {}): LayerSource {

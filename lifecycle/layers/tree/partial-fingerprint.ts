@@ -15,11 +15,11 @@ export interface PartialFingerprint {
 
 /**
  * Fingerprints some directories of a tree and everything below them. The empty path is the tree itself. Returns undefined
- * where a fingerprint would prove nothing (see fingerprint.ts), and 'large' if there are more than `most` entries.
+ * if a fingerprint would prove nothing (see fingerprint.ts), and 'large' if there are more than `most` entries.
  *
  * Uses plain paths, which the kernel resolves twice as fast as descriptors. If a directory is swapped for a link meanwhile,
  * the link leads to the same inodes or to others, and the fingerprint shows which.
- * @throws BaleError 'filesystem' naming what cannot be read
+ * @throws BaleError 'filesystem', which names an unreadable file or directory
  */
 export function fingerprintDirectories(
   tree: string,
@@ -32,7 +32,7 @@ export function fingerprintDirectories(
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const inner = scan.directory(path, most)
     if (inner === undefined || inner === 'large') return inner
-    for (const name of inner.reverse()) waiting.push(name) // not one call: there may be more names than a call takes arguments
+    for (const name of inner.reverse()) waiting.push(name) // not one call: there may be more names than a call's maximum of arguments
   }
   return scan.result()
 }
@@ -85,7 +85,7 @@ class TreeScan {
   }
 
   /**
-   * Returns undefined on a file system whose times prove nothing. @throws BaleError where the tree is a link, or no
+   * Returns undefined on a file system whose times prove nothing. @throws BaleError if the tree is a link or not a
    * directory
    */
   static at(tree: string): TreeScan | undefined {

@@ -5,7 +5,7 @@ import { wrapErrnoSync } from '../../files/safe-open.ts'
 import { parentOf } from './tree-writer.ts'
 import { walk } from './walk.ts'
 
-/** What each entry of a file system was at one time, by its path from the top. Sockets are left out: layers hold none. */
+/** The state of each entry of a file system at one time, by its path from the top. Without sockets, which layers cannot have. */
 export interface Snapshot {
   readonly top: string
   readonly entries: ReadonlyMap<ByteString, Entry>
@@ -13,24 +13,24 @@ export interface Snapshot {
 
 interface Entry {
   readonly isDirectory: boolean
-  /** Differs if the entry was changed in between: the kernel sets the time of a change, and no program can set it back. */
+  /** Differs if the entry was changed: the kernel sets the change time, and no program can set it back. */
   readonly state: string
 }
 
-/** What became of a file system between two snapshots. */
+/** The changes of a file system between two snapshots. */
 export interface Changes {
   readonly top: string
-  /** What is new or was changed, with all directories above. From the top, sorted. */
+  /** New and changed paths, with all parent directories, relative to the top and sorted. */
   readonly changed: readonly ByteString[]
-  /** What is gone, without what was below it. */
+  /** Deleted paths, without the paths below them. */
   readonly removed: readonly ByteString[]
   /** Milliseconds since 1970: when the changes began. */
   readonly since: number
 }
 
 /**
- * @param left absolute paths that are left out, with all below them
- * @throws BaleError 'filesystem' for what cannot be read
+ * @param left absolute paths to leave out, with everything below
+ * @throws BaleError 'filesystem' for an unreadable entry
  */
 export function takeSnapshot(top: string, left: readonly string[]): Snapshot {
   const entries = new Map<ByteString, Entry>()
@@ -50,7 +50,7 @@ export function takeSnapshot(top: string, left: readonly string[]): Snapshot {
   return { top, entries }
 }
 
-/** The times of a directory change with what is in it, which has entries of its own. */
+/** Leaves out a directory's times: they change with its contents, which have their own entries. */
 function stateOf(stats: BigIntStats): string {
   const { mode, uid, gid, size, ino, mtimeNs, ctimeNs } = stats
   const own = [mode, uid, gid]

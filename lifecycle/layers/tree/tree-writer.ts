@@ -23,34 +23,34 @@ import { damaged } from '../tar/fields.ts'
 const newFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
- * Writes a tree of hostile entries below a directory of ours. No path goes through a link, whether the entries themselves
+ * Writes a tree of hostile entries below a directory of Bale. No path goes through a link, whether the entries themselves
  * made it (T06, T07) or it took a directory's place meanwhile (T12). No existing file is ever opened. Directories stay
  * accessible while the tree is written; `finish` sets the modes that forbid access. Paths are relative to the root, which is
  * the empty path.
  */
 export class TreeWriter {
   readonly #cursor: PathCursor
-  /** A second cursor for the target of a hard link: a cursor is at one place at a time. */
+  /** A second cursor for the target of a hard link, since a cursor has only one position. */
   readonly #others: PathCursor
   /**
-   * Modes that are set last: of directories that would become inaccessible, and of the root, which others may not enter
+   * Modes to set last: of directories that would become inaccessible, and of the root, which other users may not enter
    * before.
    */
   readonly #modes = new Map<ByteString, number>([['', 0o755]])
   #file: { fd: number; path: ByteString; mode: number; mtime: number } | undefined
 
   readonly #owner: Owner | undefined
-  /** Directories, which are given away last: root without CAP_FOWNER sets modes and times of its own files alone. */
+  /** Directories, whose owner changes last: root without CAP_FOWNER can set modes and times only of its own files. */
   readonly #toGive = new Set<ByteString>()
 
-  /** @param owner of all that is made, if that is another user than ours */
+  /** @param owner the owner of all new entries, if not this process's user */
   constructor(root: OpenDirectory, owner?: Owner) {
     this.#owner = owner
     this.#cursor = new PathCursor(root)
     this.#others = new PathCursor(root.enter('.'))
   }
 
-  /** Returns what is at a path, or undefined if it or its parent directory does not exist. */
+  /** Returns the kind of a path, or undefined if it or its parent directory does not exist. */
   kindAt(path: ByteString): FileKind | undefined {
     if (path === '') return 'directory'
     try {

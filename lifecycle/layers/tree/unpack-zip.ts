@@ -10,10 +10,10 @@ import type { TreeWriter } from './tree-writer.ts'
 import { type UnpackOptions, publish } from './unpack.ts'
 
 /**
- * Unpacks a zip archive of files, directories and symbolic links, without owners and setuid bits. Refuses what two readers could
- * understand differently or what one reader could not bound: absolute names and `..`, names that stand there twice, encrypted
- * entries, wrong sizes and checksums, and entries that share bytes, as bombs have them (T43). `to` appears complete or not at all.
- * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses; what yauzl says of the archive as a whole
+ * Unpacks a zip archive of files, directories and symbolic links, without owners and setuid bits. Refuses entries that two readers could
+ * interpret differently, and content of unknown size: absolute names and `..`, duplicate names, encrypted
+ * entries, wrong sizes and checksums, and entries that share bytes, as in bombs (T43). `to` appears complete or not at all.
+ * @throws BaleError 'input', which names the entry, 'filesystem' if writing fails; yauzl's errors about the whole archive
  */
 export async function unpackZip(file: string, to: string, options: UnpackOptions = {}): Promise<void> {
   const { size } = await stat(file)
@@ -46,7 +46,7 @@ async function unpackEntries(
   }
 }
 
-/** In bytes, as Linux has it for a path. */
+/** In bytes, Linux's limit for a path. */
 const longestTarget = 4095
 
 async function unpackEntry(zip: ZipFile, entry: Entry, tree: TreeWriter, signal?: AbortSignal): Promise<void> {
@@ -60,7 +60,7 @@ async function unpackEntry(zip: ZipFile, entry: Entry, tree: TreeWriter, signal?
   if (type === 'directory') return tree.directory(path, mode)
   if (path === '') throw damaged('it should be a directory', name)
   if (type === 'symlink' && entry.uncompressedSize > longestTarget) throw damaged('its target is too long', name)
-  // yauzl compares the size with that of the directory, and leaves the checksum to its callers.
+  // yauzl compares the size with the central directory's, but leaves the checksum to its callers.
   const content = await zip.openReadStreamPromise(entry)
   if (type === 'symlink') {
     const target = await buffer(content)
@@ -99,6 +99,6 @@ function kindOf(entry: Entry): { type: 'file' | 'directory' | 'symlink' | 'other
   }
   const type = types[unixMode >>> 12] ?? 'other'
   if (isNamedDirectory) return { type: type === 'symlink' ? 'other' : 'directory', mode }
-  // A directory is one by its name for all readers.
+  // All readers recognise a directory by its name.
   return { type: type === 'directory' ? 'other' : type, mode }
 }

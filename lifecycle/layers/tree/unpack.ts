@@ -22,12 +22,12 @@ export interface UnpackOptions {
 }
 
 /**
- * Restores a cached layer: everything that the archive has under the image path `from` becomes the host directory `to`.
+ * Restores a cached layer: all entries of the archive below the image path `from` go to the host directory `to`.
  * Parents of `from` may appear in it as directories. Refuses all other entries, and links to files, devices and whiteouts,
- * which no layer of ours has. `to` appears complete or not at all.
+ * which no cached layer of Bale has. `to` appears complete or not at all.
  * @param options.within a directory above `to`, below which no part of it may be a link (X25)
- * @param options.owner of all that is made, if root is to give it away
- * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
+ * @param options.owner the owner of all new files, if root unpacks for another user
+ * @throws BaleError 'input', which names the entry, 'filesystem' if writing fails
  */
 export async function unpackTree(
   tar: AsyncIterable<Uint8Array>,
@@ -44,7 +44,7 @@ export async function unpackTree(
  * Unpacks a whole image as an ordinary user: its layers in order, with whiteouts (image-spec layer.md, "Applying
  * Changesets"). Preserves modes and times, but not owners, setuid bits, extended attributes, devices and fifos. Verifies
  * both digests of every layer. `to` appears complete or not at all.
- * @throws BaleError 'input' naming the entry or the digest, 'filesystem' when the disk refuses
+ * @throws BaleError 'input', which names the entry or the digest, 'filesystem' if writing fails
  */
 export async function unpackImage(layers: readonly Layer[], to: string, options: UnpackOptions = {}): Promise<void> {
   await publish({ to }, async tree => {
@@ -55,9 +55,9 @@ export async function unpackImage(layers: readonly Layer[], to: string, options:
 }
 
 /**
- * Unpacks an archive of files and directories, as people make it: with links, without owners, devices and setuid bits. `to`
+ * Unpacks an ordinary archive of files and directories: with links, without owners, devices and setuid bits. `to`
  * appears complete or not at all.
- * @throws BaleError 'input' naming the entry, 'filesystem' when the disk refuses
+ * @throws BaleError 'input', which names the entry, 'filesystem' if writing fails
  */
 export async function unpackTar(
   tar: AsyncIterable<Uint8Array>,
@@ -68,8 +68,8 @@ export async function unpackTar(
 }
 
 /**
- * Unpacks one layer of an image by itself, to be laid over the layers below it (as `unpackImage` in all else).
- * @returns whether it stands by itself. If not, it deletes something of the layers below, or has hard links to their files:
+ * Unpacks one layer of an image by itself, to overlay it on the lower layers. Otherwise like `unpackImage`.
+ * @returns whether that is possible. If not, the layer deletes entries of lower layers, or has hard links to their files:
  * then `to` is not made.
  */
 export async function unpackLayer(layer: Layer, to: string, options: UnpackOptions = {}): Promise<boolean> {
@@ -77,7 +77,7 @@ export async function unpackLayer(layer: Layer, to: string, options: UnpackOptio
     await publish({ to }, async tree => {
       const changeset = new Changeset(tree)
       await readTar(layerTar(layer, options.signal), changeset, options).catch((error: unknown) => {
-        // A hard link whose target is in a layer below.
+        // A hard link whose target is in a lower layer.
         throw changeset.needsLower ? new NeedsLower() : error
       })
       if (changeset.needsLower) throw new NeedsLower()

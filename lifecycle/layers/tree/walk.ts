@@ -3,7 +3,7 @@ import type { OpenDirectory, DirectoryEntry, FileKind } from '../../files/open-d
 import { wrapErrnoSync } from '../../files/safe-open.ts'
 import { checkLength } from '../tar/header.ts'
 
-/** An entry below a directory. Its descriptors are valid until the walk goes on. */
+/** An entry below a directory. Its descriptors are valid until the walk continues. */
 export interface TreeEntry {
   /** Relative to the root of the walk. */
   readonly path: ByteString
@@ -25,8 +25,8 @@ interface Level {
  * Emits everything below a directory, depth first in byte order of names, a directory before its entries. Goes from
  * descriptor to descriptor and through no link. The directory itself is not emitted, and stays open.
  * @param host the path of the top, for messages
- * @param skip leaves an entry out, with everything below; it gets the path from the top
- * @throws BaleError 'filesystem' naming a directory that cannot be read, or a path too long for any Linux (S10)
+ * @param skip returns whether to leave an entry out, with everything below; it gets the path from the top
+ * @throws BaleError 'filesystem', which names an unreadable directory, or a path too long for any Linux (S10)
  */
 export function* walk(
   top: OpenDirectory,

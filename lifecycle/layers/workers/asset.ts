@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 
 /**
- * Finds a file that belongs to a module. It lies beside the module, or beside the bundle that contains the module, whose
+ * Finds a file that belongs to a module. It is beside the module, or beside the bundle that contains the module, whose
  * chunks may be in a folder.
  * @param url the module's `import.meta.url`
  */

@@ -4,7 +4,7 @@ export type Block = Uint8Array<SharedArrayBuffer>
 /** The most bytes of a layer's tar that are compressed as one unit. */
 export const maxBlock = 1024 * 1024
 
-/** The growth of incompressible data: 133 bytes with our deflate, 4 KiB with zstd (ZSTD_COMPRESSBOUND in zstd.h). */
+/** The growth of incompressible data: 133 bytes with Bale's deflate, 4 KiB with zstd (ZSTD_COMPRESSBOUND in zstd.h). */
 const growth = 8 * 1024
 
 /**
@@ -19,7 +19,7 @@ export const blockBuffers = {
     return new Uint8Array(this.buffers.pop() ?? new SharedArrayBuffer(maxBlock + growth))
   },
 
-  /** Returns memory that is not used any more. */
+  /** Takes back memory that is no longer used. */
   put({ buffer }: Block): void {
     if (this.buffers.length < maxSpares) this.buffers.push(buffer)
   },

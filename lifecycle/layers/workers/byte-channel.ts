@@ -22,7 +22,7 @@ interface Failure {
 /** The outcome of sending: all bytes were sent, the reader stopped, or the source threw. */
 export type Sent = { readonly state: 'ended' } | { readonly state: 'failed'; readonly failure: unknown }
 
-/** The thread at the other end has gone. */
+/** The thread at the other end has ended. */
 export class Broken extends Error {}
 
 /**

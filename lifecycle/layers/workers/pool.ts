@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { BaleError } from '../../errors.ts'
 import { assetUrl } from './asset.ts'
 
-/** More workers than six wait for the one thread that reads. */
+/** More than six workers would wait for the single reading thread. */
 export const maxWorkers = Math.min(availableParallelism(), 6)
 
 /**
@@ -24,8 +24,8 @@ export function startWorker(url: string, name: string): Worker {
 type Answers<Task extends { kind: string }> = Record<Task['kind'], unknown>
 
 /**
- * Workers of one kind. Each answers its tasks in the order in which it gets them. The pool grows to `maxWorkers` and knows
- * nothing of what the tasks are.
+ * Workers of one kind. Each answers its tasks in the order in which it gets them. The pool grows to `maxWorkers`, and does
+ * not depend on the kinds of tasks.
  */
 export class WorkerPool<Task extends { kind: string }, A extends Answers<Task>> {
   readonly #workers: PooledWorker<Task, A>[] = []

@@ -6,7 +6,7 @@ import { type Block, maxBlock } from '../../workers/block-buffers.ts'
 import { assetUrl } from '../../workers/asset.ts'
 
 /**
- * Our own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
+ * Bale's own deflate (RFC 1951), about zlib's level 1, in WebAssembly: bit-exact on every CPU and every Node, which
  * reproducible digests need and node:zlib does not promise. Compresses at most `maxBlock` bytes into other memory, and
  * returns the size of the result. Each block is compressed by itself and ends in a sync flush, so that blocks made in any
  * order, by any number of threads, join into one stream.

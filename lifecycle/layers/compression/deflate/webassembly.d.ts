@@ -1,4 +1,4 @@
-// What we use of WebAssembly: its types come with TypeScript's `dom` library only, which is not for Node.
+// The used parts of WebAssembly: its types are only in TypeScript's `dom` library, which is not for Node.
 declare namespace WebAssembly {
   interface Module {
     readonly [Symbol.toStringTag]: string

@@ -35,8 +35,8 @@ export function buildCode(freq: usize, n: u32, maxLen: u32, lens: usize, codes: 
   assignCodes(n, maxLen, lens, codes);
 }
 
-// Sorts the symbols that occur by frequency, with a radix sort (stable, so ties
-// go by symbol). Returns where they are.
+// Sorts the used symbols by frequency, with a radix sort (stable, so ties
+// go by symbol). Returns their address.
 function sortSymbols(freq: usize, n: u32): usize {
   let m: usize = 0;
   for (let i: u32 = 0; i < n; i++) {
