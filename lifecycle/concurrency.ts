@@ -22,7 +22,7 @@ export async function inOrder<T, R>(items: readonly T[], limit: number, map: (it
 }
 
 /**
- * `Promise.all` that leaves nothing behind: the first failure is thrown after all have settled, so none still writes while
+ * `Promise.all` that waits for all: the first failure is thrown after all have settled, so none still writes while
  * its caller cleans up.
  */
 export async function settleAll<T extends readonly unknown[] | []>(

@@ -1,21 +1,21 @@
-/** The phases of a build, in the order they run, and the operations beside it. */
+/** The phases of a build, in the order in which they run, and other operations. */
 export type PhaseName = 'analyze' | 'detect' | 'generate' | 'restore' | 'extend' | 'build' | 'export' | 'rebase'
 
 /**
- * What kind of thing went wrong. Codes with an exit status of their own have it everywhere; the others take the
- * status of the phase they happened in (platform.md, "Exit Code" tables of each phase).
+ * The kind of failure. Codes with their own exit status have it everywhere; the others take the
+ * status of the failed phase (platform.md, "Exit Code" tables of each phase).
  */
 export type ErrorCode =
-  | 'failed' // anything without a better name
+  | 'failed' // any other failure
   | 'usage' // an unknown or malformed flag
   | 'arguments' // arguments or inputs that cannot be used: a bad image name, an unreadable run image
   | 'input' // a file with bad content: a descriptor, a layer, a cache
   | 'filesystem' // the operating system refused: permissions, a full disk
-  | 'registry' // a registry, its token server or the way there
-  | 'cache' // a shared cache or the way there
+  | 'registry' // a registry, its token server or the connection
+  | 'cache' // a shared cache or the connection
   | 'credentials' // a credential helper or a docker config.json
   | 'daemon' // the Docker or Podman API
-  | 'cluster' // a Kubernetes cluster or the way there
+  | 'cluster' // a Kubernetes cluster or the connection
   | 'engine' // the sandbox could not be made
   | 'platform-api'
   | 'buildpack-api'
@@ -33,7 +33,7 @@ export interface ErrorDetails {
   cause?: unknown
 }
 
-/** The one error class: every failure that a user can meet says what, where and what to do. */
+/** The only error class for users: it says what failed, where, and what to do. */
 export class BaleError extends Error {
   override readonly name = 'BaleError'
   readonly code: ErrorCode
@@ -73,7 +73,7 @@ const statusOfPhase: Record<PhaseName, number> = {
 
 const failedIn = new WeakMap<object, PhaseName>()
 
-/** Runs a phase, and records in an error which phase it came from: see `exitStatus`. */
+/** Runs a phase, and records the phase of an error: see `exitStatus`. */
 export async function inPhase<T>(phase: PhaseName, run: () => Promise<T>): Promise<T> {
   try {
     return await run()
@@ -84,18 +84,18 @@ export async function inPhase<T>(phase: PhaseName, run: () => Promise<T>): Promi
   }
 }
 
-/** The exit status of a failure, by its code or else by the phase that it came in; 1 outside of any phase. */
+/** The exit status of a failure, by its code or else by its phase; 1 outside of any phase. */
 export function exitStatus(error: unknown): number {
   const own = error instanceof BaleError ? statusOfCode[error.code] : undefined
   const phase = error !== null && typeof error === 'object' ? failedIn.get(error) : undefined
   return own ?? (phase === undefined ? 1 : statusOfPhase[phase])
 }
 
-/** True for an error that the operating system gave, with its code: `isErrno(e, 'ENOENT')`. */
+/** True for an error of the operating system with one of the codes: `isErrno(e, 'ENOENT')`. */
 export function isErrno(error: unknown, ...codes: string[]): error is NodeJS.ErrnoException & { code: string } {
   return (
     error instanceof Error &&
-    !(error instanceof BaleError) && // its codes are ours
+    !(error instanceof BaleError) && // its codes are Bale's
     'code' in error &&
     typeof error.code === 'string' &&
     (codes.length === 0 || codes.includes(error.code))

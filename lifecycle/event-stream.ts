@@ -11,7 +11,7 @@ export interface FailureEvent {
   fix?: string
 }
 
-/** A program may read these lines too (`--output jsonl`), so the marker keeps them apart from what buildpacks print. */
+/** A program may read these lines too (`--output jsonl`), so the marker distinguishes them from the output of buildpacks. */
 const marker = '\u0001bale '
 
 export function formatEvent(event: BuildEvent | FailureEvent): string {
@@ -28,7 +28,7 @@ export function failureEvent(error: unknown): FailureEvent {
 const text = v.pipe(v.string(), v.maxLength(1024 * 1024))
 const short = v.pipe(v.string(), v.maxLength(1024))
 const stream = v.picklist(['stdout', 'stderr'])
-// What stands in lines of ours; other characters than the specification's could make a line look like another (X41).
+// Ids appear in Bale's own lines: characters outside of the specification's could make a line look like another (X41).
 const id = v.pipe(short, v.regex(/^[A-Za-z0-9._/@-]+$/))
 const version = v.pipe(short, v.regex(/^[A-Za-z0-9._+-]*$/))
 const buildpack = v.object({ id, version })
@@ -84,7 +84,7 @@ export type StreamedEvent = v.InferOutput<typeof events>
 const names = v.array(short)
 const size = v.pipe(v.number(), v.finite(), v.minValue(0))
 const action = v.picklist(['added', 'reused'])
-/** What phases report that run no buildpack, besides `events`, and any code of an error. */
+/** Additional events of phases that run no buildpack, with any error code. */
 const trustedEvents = v.variant('type', [
   v.object({
     type: v.literal('layer'),
@@ -129,10 +129,10 @@ const trustedEvents = v.variant('type', [
 
 export type TrustedEvent = v.InferOutput<typeof trustedEvents>
 
-/** The event in a line of a phase's output; undefined for any other line, which is then just output. */
+/** Parses the event in a line of a phase's output; undefined for ordinary output. */
 export const parseEvent = (line: string): StreamedEvent | undefined => parseWith(events, line)
 
-/** The same for a phase that runs no buildpack, in a place where none can write to its output. */
+/** The same for a phase that runs no buildpack, in a place where no buildpack can write to its output. */
 export const parseTrustedEvent = (line: string): TrustedEvent | undefined => parseWith(trustedEvents, line)
 
 function parseWith<T>(schema: v.GenericSchema<unknown, T>, line: string): T | undefined {
@@ -145,7 +145,7 @@ function parseWith<T>(schema: v.GenericSchema<unknown, T>, line: string): T | un
   }
 }
 
-/** The event as one that a sandbox reported: its words are indented, or named as the sandbox's, never shown as Bale's own. */
+/** Marks an event as reported by a sandbox: its text is indented or attributed to the sandbox, never shown as Bale's own. */
 export function fromSandbox(event: Exclude<StreamedEvent, { type: 'failed' }>): BuildEvent {
   switch (event.type) {
     case 'note':
@@ -157,7 +157,7 @@ export function fromSandbox(event: Exclude<StreamedEvent, { type: 'failed' }>): 
   }
 }
 
-/** The failure that a sandbox reported. What it advises is part of its message: `Fix:` begins Bale's own advice only. */
+/** The failure that a sandbox reported. Its advice is part of its message: `Fix:` begins only Bale's own advice. */
 export function failureFromSandbox(event: Extract<StreamedEvent, { type: 'failed' }>): BaleError {
   const { code, message, where, fix } = event
   const details = where === undefined ? {} : { where }
@@ -165,7 +165,7 @@ export function failureFromSandbox(event: Extract<StreamedEvent, { type: 'failed
   return new BaleError(code, fix === undefined ? message : `${message}\n${indented(fix)}`, details)
 }
 
-/** What to do when a buildpack fails. */
+/** The advice if a buildpack fails. */
 export const seeOutput = 'its own messages stand above'
 
 const indented = (text: string): string =>

@@ -1,6 +1,6 @@
 import type { PhaseName } from './errors.ts'
 
-/** A buildpack as it is shown to people. */
+/** The displayed data of a buildpack. */
 export interface BuildpackName {
   id: string
   version: string
@@ -12,16 +12,16 @@ export interface DetectResult extends BuildpackName {
   optional: boolean
   /** The exit status of bin/detect; absent when it was not run. */
   exitCode?: number
-  /** What bin/detect printed, or why it was not run. */
+  /** The output of bin/detect, or why it was not run. */
   output: string
-  /** It is an image extension. */
+  /** Set for an image extension. */
   extension?: boolean
 }
 
 export type LayerKind = 'buildpack' | 'sbom' | 'app' | 'launcher' | 'config' | 'process-types'
 
 /**
- * Everything a build says. Phases emit events and print nothing; a Reporter renders them. The phases that run in a
+ * Everything that a build reports. Phases emit events and print nothing; a Reporter renders them. The phases that run in a
  * sandbox write them to their standard output, a JSON object a line, and the host checks each one (`parseEvent`),
  * since buildpacks can write there too.
  */
@@ -37,12 +37,12 @@ export type BuildEvent =
   /** A step worth a line at the given level. */
   | { type: 'note'; level: 'debug' | 'info'; text: string }
   | { type: 'warning'; text: string; fix?: string }
-  /** A layer went into the image: made anew, or taken from the previous image or the store. Size is in the store. */
+  /** A layer was added to the image: newly made, or reused from the previous image or the store. Size is in the store. */
   | { type: 'layer'; action: 'added' | 'reused'; kind: LayerKind; name: string; diffId: string; size: number }
-  /** `restored`: metadata, or metadata and contents, came back for `id:layer`. */
+  /** `restored`: metadata, or metadata and contents, of `id:layer` were restored. */
   | { type: 'restored'; what: 'metadata' | 'data'; name: string; from: 'image' | 'cache' }
   | { type: 'cached'; action: 'added' | 'reused'; name: string; size: number }
-  /** Bytes that have moved so far; total is absent while unknown. `id` tells transfers apart. */
+  /** Bytes transferred so far; total is absent while unknown. `id` identifies a transfer. */
   | { type: 'transfer'; direction: 'push' | 'pull' | 'load'; id: string; name: string; done: number; total?: number }
   /** An image has no digest in a daemon, and an index has no image ID. */
   | { type: 'saved'; names: string[]; digest?: string | undefined; imageId?: string | undefined; size: number }
@@ -51,8 +51,8 @@ export type BuildEvent =
 export interface Reporter {
   event(event: BuildEvent): void
   /**
-   * Resolves when the reported output has been written; undefined if it has. A caller that can report without end waits for
-   * it between events, so that a slow reader costs no memory (X42).
+   * Resolves when the reported output has been written; undefined if it has. A caller that can report endlessly waits for
+   * it between events, so a slow reader costs no memory (X42).
    */
   drained?(): Promise<void> | undefined
   close(): Promise<void>

@@ -1,4 +1,4 @@
-/** Everything a program may import: `import { build, settings } from 'bale'`. */
+/** Everything that a program may import: `import { build, settings } from 'bale'`. */
 export { type BuildOptions, type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
 export { type PlatformsResult, buildPlatforms } from './platform/build-platforms.ts'
 export {

@@ -9,7 +9,7 @@ export type BuildpackPhase = 'detect' | 'build'
 
 /**
  * Runs a phase somewhere: as a phase binary in a sandbox, in this container, or in a pod. The phase reads and writes the files
- * of the layers directory; nothing else comes back.
+ * of the layers directory, which are its only result.
  */
 export interface PhaseRunner {
   /**
@@ -24,7 +24,7 @@ export interface RunLimits {
   readonly buildpackTimeout?: number | undefined
 }
 
-/** Bytes; the largest event is `detected`, which holds what every bin/detect printed. */
+/** Bytes. The largest event is `detected`, which contains the output of every bin/detect. */
 export const longestEvent = 8 * 1024 * 1024
 
 /**
@@ -74,7 +74,7 @@ async function runPhaseBinary(
   throw explainPhase(phase, status, output.failure)
 }
 
-/** What a phase binary prints, line by line: its events go to the reporter. */
+/** Reads the output of a phase binary line by line, and passes its events to the reporter. */
 export function readPhase(reporter: Reporter, { buildpackTimeout }: RunLimits): PhaseOutput {
   const watch = watchBuildpack(buildpackTimeout)
   const output: { -readonly [K in keyof PhaseOutput]: PhaseOutput[K] } = {
@@ -96,9 +96,9 @@ export function readPhase(reporter: Reporter, { buildpackTimeout }: RunLimits): 
 }
 
 export interface PhaseOutput extends Disposable {
-  /** Aborted when a buildpack takes longer than it may. */
+  /** Aborted when a buildpack exceeds its time limit. */
   readonly signal: AbortSignal
-  /** The last line of a phase that fails. */
+  /** The failure in the last line of a failed phase. */
   readonly failure: FailureEvent | undefined
   readonly line: (text: string) => void
 }
@@ -119,7 +119,7 @@ export function explainPhase(phase: BuildpackPhase, status: ExitStatus, event?: 
   return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
 }
 
-/** What another lifecycle's binaries mean by their exit status (platform.md, "Exit Code" of detector and builder). */
+/** The meaning of exit statuses of another lifecycle's binaries (platform.md, "Exit Code" of detector and builder). */
 const statusesOfBoth: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   11: ['platform-api', "the builder's lifecycle does not support the Platform API"],
   12: ['buildpack-api', "the builder's lifecycle does not support the API of a buildpack"],
@@ -134,7 +134,7 @@ const statuses: Record<BuildpackPhase, Readonly<Record<number, readonly [ErrorCo
 }
 
 /**
- * Ends a run whose buildpack takes too long (X48). A buildpack that forges the start event of the next one is still bound by
+ * Ends a run whose buildpack takes too long (X48). A buildpack that forges the start event of the next one is still subject to
  * the limit of the whole build.
  */
 function watchBuildpack(limit: number | undefined): Disposable & {
@@ -156,7 +156,7 @@ function watchBuildpack(limit: number | undefined): Disposable & {
   }
 }
 
-/** @param option what the user can raise the limit with */
+/** @param option the option that raises the limit */
 export function outOfTime(what: string, limit: number, option: string): BaleError {
   const minutes = Math.floor(limit / 60_000)
   const duration = minutes >= 1 ? `${minutes} min` : `${limit / 1000} s`

@@ -20,23 +20,23 @@ import type { PlatformFeatures } from './spec/api.ts'
 import type { Analyzed, GroupElement, RunImageMetadata } from './spec/types.ts'
 import type { Destination } from './stores/open.ts'
 
-/** Where the images of a build are. */
+/** The images of a build. */
 export interface PipelineImages extends Omit<AnalyzeInput, 'destinations' | 'reporter'> {
-  /** The first one gets the image from export; the others are copied from it. */
+  /** Export writes to the first one; the image is copied from there to the others. */
   readonly destinations: readonly [Destination, ...Destination[]]
   readonly naming: ImageNaming
-  /** What the app image records of its run image. Never a path of this machine. */
+  /** Returns the app image's record of its run image. Never a path of this machine. */
   describe(runImage: SelectedRunImage): Promise<RunImageMetadata>
 }
 
 /** The files that carry results from phase to phase. Buildpacks can write there, so everything read back is hostile. */
 export interface PhaseFiles extends Omit<BuildOutput, 'group'> {
   writeAnalyzed(analyzed: Analyzed): Promise<void>
-  /** The group that detect wrote, checked against what the build environment has (X28). */
+  /** Reads the group of detect, and checks it against the buildpacks of the build environment (X28). */
   readGroup(): Promise<readonly GroupElement[]>
 }
 
-/** What analyze and detect need. */
+/** The input of analyze and detect. */
 export interface DetectionInput {
   readonly images: PipelineImages
   readonly files: PhaseFiles
@@ -48,14 +48,14 @@ export interface DetectionInput {
 
 export interface PipelineInput extends DetectionInput {
   readonly cache: BuildCache
-  /** What restore takes from earlier builds: the previous image's metadata, and layers. */
+  /** Whether restore uses the previous image's metadata, and cached layers. */
   readonly reuse: { readonly previous: boolean; readonly layers: boolean }
-  /** Of restored layers: for root, whose buildpacks run as another user. */
+  /** The owner of restored layers. Set for root, whose buildpacks run as another user. */
   readonly restoredOwner?: Owner | undefined
   readonly settings: ImageSettings
-  /** Chooses another run image for what build left. Absent, or undefined: the image is put upon what analyze selected. */
+  /** Chooses another run image for the output of build. If absent, or for undefined, the run image of analyze is used. */
   readonly chooseRunImage?: (output: BuildOutput, signal: AbortSignal) => Promise<SelectedRunImage | undefined>
-  /** Inspects what build left before anything is made of it. Throws if no image is to be made. */
+  /** Inspects the output of build before export. Throws to prevent the image. */
   readonly checkOutput?: (output: BuildOutput, runImage: Image, signal: AbortSignal) => Promise<void>
 }
 
@@ -65,7 +65,7 @@ export interface PipelineResult extends Exported {
 
 /**
  * A build, from source to image: analyze, detect, restore, build, export. `bale build` and the creator binary are two
- * configurations of it. Each phase binary is one of the steps with its inputs and outputs as files.
+ * configurations of it. Each phase binary is one of the steps, with files as inputs and outputs.
  * @throws BaleError; `exitStatus(error)` depends on the phase
  */
 export async function runPipeline(input: PipelineInput, signal: AbortSignal): Promise<PipelineResult> {
@@ -101,7 +101,7 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   const output = { layersDir, appDir, group, owner }
   const runImage = await phase('build', async () => {
     await runner.run('build', signal)
-    // No process of a buildpack is alive from here on. Nothing that one left is trusted.
+    // From here on, all processes of buildpacks have ended. Their output is not trusted.
     const chosen = (await input.chooseRunImage?.(output, signal)) ?? analysis.runImage
     await input.checkOutput?.(output, chosen.image, signal)
     return chosen
@@ -146,7 +146,7 @@ export async function runDetection(
   return { analysis, group }
 }
 
-/** Where the application was in the last build, if that is another place: what buildpacks made may hold its path. */
+/** The application's path in the last build, if it differs: files of buildpacks may contain the path. */
 function movedFrom(previous: Image | undefined, app: string): string | undefined {
   const before = previous === undefined ? undefined : envOf(previous.config, 'CNB_APP_DIR')
   return before === app ? undefined : before

@@ -1,6 +1,6 @@
 /**
- * A file name as the kernel has it: bytes without an encoding, one character (0–255) a byte. Such strings compare in byte
- * order and serve as keys, and names that are not UTF-8 survive. Convert with Latin-1 both ways.
+ * A file name in the kernel's form: bytes without an encoding, one character (0–255) for each byte. Such strings compare in byte
+ * order, serve as keys, and preserve names that are not UTF-8. Convert with Latin-1 in both directions.
  */
 export type ByteString = string
 
@@ -13,7 +13,7 @@ const maxShown = 300
 
 /**
  * Formats a name for a message. Escapes control characters and bytes that are not UTF-8, so that a file's name can neither
- * forge log lines nor drive a terminal. Shortens a very long one in the middle.
+ * forge log lines nor control a terminal. Shortens a very long name in the middle.
  */
 export function printableName(name: ByteString): string {
   let text: string

@@ -3,8 +3,8 @@ import { dirname } from 'node:path'
 import { isErrno } from '../errors.ts'
 
 /**
- * The real paths of those that can be closed to a program. In the directories above a closed one, nothing new can be made. So
- * there must be none in which this user can make something now, as in /tmp or a home: a build there would miss it.
+ * Returns the real paths that can be closed to a program. A program cannot create files in the directories above a closed path. So
+ * none of those may be writable for this user now, such as /tmp or a home: a build that writes there would fail.
  */
 export function closable(paths: readonly string[], isWritable: (dir: string) => boolean): string[] {
   return realPaths(paths).filter(path => {
@@ -24,7 +24,7 @@ export function writableByUs(dir: string): boolean {
   }
 }
 
-/** Whether another user, whose only group is this one, can write to a directory. */
+/** Returns whether another user, with only this group, can write to a directory. */
 export function writableBy({ uid, gid }: { readonly uid: number; readonly gid: number }) {
   return (dir: string): boolean => {
     const found = statSync(dir)
@@ -33,7 +33,7 @@ export function writableBy({ uid, gid }: { readonly uid: number; readonly gid: n
   }
 }
 
-/** Without links. What is not there is left out. */
+/** Resolves links. Leaves out missing paths. */
 export function realPaths(paths: readonly string[]): string[] {
   return paths.flatMap(path => {
     try {

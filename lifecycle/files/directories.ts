@@ -13,7 +13,7 @@ export async function directoryState(path: string): Promise<'directory' | 'absen
 }
 
 /**
- * Makes a directory and its parents. Node's own `recursive` loops for ever where a parent exists but nothing can be made in
+ * Makes a directory and its parents. Node's own `recursive` loops forever if a parent exists but nothing can be made in
  * it, as in /proc.
  */
 export async function makeDirectories(path: string): Promise<void> {

@@ -4,7 +4,7 @@ import { isErrno } from '../errors.ts'
 import { readStat } from '../processes/proc.ts'
 
 /**
- * Leftovers of a crashed process must be distinguished from files in use. So the name of every temporary file holds its
+ * Leftovers of a crashed process must be distinguished from files in use. So the name of every temporary file contains its
  * owner: `<boot>.<pid namespace>.<pid>.<start time>.<random>`. A process that got the pid of a dead one has another start
  * time. A process in another container or on another machine cannot be seen from here.
  */

@@ -6,7 +6,7 @@ import { wrapErrno } from './wrap-errno.ts'
 import { leaseName, leaseState } from './lease.ts'
 
 /**
- * In milliseconds. An older ticket of a process that cannot be seen (in another container, on another machine) counts as
+ * In milliseconds. An older ticket of an invisible process (in another container, on another machine) counts as
  * dead.
  */
 const foreignTicketLife = 60_000
@@ -14,7 +14,7 @@ const refreshEvery = 10_000
 const patience = 300_000
 
 /**
- * Runs `work` under an exclusive lock on `dir`, a directory that exists only while somebody uses the lock.
+ * Runs `work` under an exclusive lock on `dir`, a directory that exists only while a process uses the lock.
  *
  * Node has no flock, and a lock file that must be removed after a crash can be removed twice: the second process would
  * remove the lock that the first has just acquired. Here no process removes another's lock. Each draws a ticket, a file
@@ -24,8 +24,8 @@ const patience = 300_000
  * 2. a process that sees no earlier ticket of a living process after that holds the lock.
  *
  * Two cannot hold it. Of tickets x < y, y's owner did not see x, so x was made after y's check. Then y existed when x's
- * owner looked for later tickets, and x was withdrawn. The dead stay dead, so their tickets can be ignored at any time and
- * deleted by anybody. This only requires that a directory listing shows every entry that exists throughout it (POSIX
+ * owner looked for later tickets, and x was withdrawn. Dead processes stay dead, so their tickets can be ignored at any time and
+ * deleted by any process. This only requires that a directory listing shows every entry that exists throughout it (POSIX
  * readdir).
  */
 export async function withLock<T>(dir: string, work: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -58,7 +58,7 @@ async function drawTicket(dir: string): Promise<string | undefined> {
   const ticket = `${String(number).padStart(10, '0')}.${leaseName()}`
   await makeDirectory(dir)
   try {
-    // Follows no link: tickets would go to a place that nobody named.
+    // Follows no link, which would lead tickets to a directory that the user did not name.
     if ((await lstat(dir)).isSymbolicLink()) throw new BaleError('input', 'it is a symbolic link', { where: dir })
     await writeFile(join(dir, ticket), '', { flag: 'wx' })
   } catch (error) {
@@ -71,7 +71,7 @@ async function drawTicket(dir: string): Promise<string | undefined> {
   return undefined
 }
 
-/** With `recursive`, mkdir fails too when somebody removes the empty directory while it looks whether it is one. */
+/** Even with `recursive`, mkdir fails if another process removes the empty directory during its check. */
 async function makeDirectory(dir: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -83,7 +83,7 @@ async function makeDirectory(dir: string): Promise<void> {
   }
 }
 
-/** Returns false if a process that cannot see this one took it for dead: it was stopped for a minute. */
+/** Returns false if a process that cannot see this one considered it dead, since it was stopped for a minute. */
 async function waitForTurn(dir: string, ticket: string, start: number, signal?: AbortSignal): Promise<boolean> {
   let refreshed = performance.now()
   for (let pause = 2; ; pause = Math.min(pause * 2, 50)) {
@@ -104,14 +104,14 @@ async function waitForTurn(dir: string, ticket: string, start: number, signal?: 
 }
 
 /**
- * Tickets of this process that could not be deleted. That the process lives says nothing about them. Other processes wait
+ * Tickets of this process that could not be deleted. They are void although the process lives. Other processes wait
  * until it ends.
  */
 const discarded = new Set<string>()
 
 async function discard(dir: string, ticket: string): Promise<void> {
   await unlink(join(dir, ticket)).catch(() => discarded.add(ticket))
-  await rmdir(dir).catch(() => {}) // others may be waiting in it
+  await rmdir(dir).catch(() => {}) // other processes may be waiting in it
 }
 
 function tooLong(holder: string): BaleError {
@@ -141,7 +141,7 @@ async function isOld(path: string): Promise<boolean> {
   }
 }
 
-/** Sorts tickets by their turn. */
+/** Lists tickets in the order of their turns. */
 async function ticketsIn(dir: string): Promise<string[]> {
   try {
     return (await readdir(dir)).filter(name => /^\d{10}\./.test(name)).sort()

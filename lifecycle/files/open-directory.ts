@@ -2,7 +2,7 @@ import { closeSync, constants, type Dirent, openSync, readdirSync, type Stats } 
 import { type ByteString, toBuffer } from './byte-string.ts'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
-// O_PATH, which Node does not name. It is the same number on every architecture that Node runs on.
+// O_PATH, which Node does not export. It is the same number on every architecture of Node.
 const O_PATH = 0o10000000
 
 export type FileKind = 'file' | 'directory' | 'symlink' | 'socket' | 'fifo' | 'device' | 'unknown'

@@ -6,7 +6,7 @@ import { wrapErrno } from './wrap-errno.ts'
 type Variable = 'XDG_DATA_HOME' | 'XDG_CACHE_HOME'
 
 /**
- * Makes a directory that only this user can enter, if it is not there, and checks whose it is. What it holds decides what builds
+ * Makes a directory that only this user can enter, if it does not exist, and checks its owner. Its contents decide what builds
  * run in, and stored layers hold source code (X44). Root may own it, for a user in a container.
  * @throws BaleError 'filesystem' if it cannot be made, or belongs to another user
  */
@@ -16,7 +16,7 @@ export async function ownDirectory(path: string, variable: Variable): Promise<vo
 }
 
 /**
- * Checks whose a directory is before anything in it is believed (X44). One that is not there is nobody's.
+ * Checks the owner of a directory before its contents are trusted (X44). A missing directory passes.
  * @throws BaleError 'filesystem' if it belongs to another user than this one or root
  */
 export async function requireOwn(path: string, variable: Variable): Promise<void> {

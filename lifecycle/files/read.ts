@@ -6,10 +6,10 @@ import { wrapErrno } from './wrap-errno.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 const chunkSize = 256 * 1024
-/** The most bytes of a document that people or buildpacks write. The largest real ones have some hundred thousand. */
+/** The maximum bytes of a document from users or buildpacks. The largest real ones have some hundred thousand. */
 const largestDocument = 16 * 1024 * 1024
 
-/** Whether a path may be a link. A hostile link leads to a secret (X23). */
+/** Whether a path may be a link. A hostile link may lead to a secret (X23). */
 type Links = 'refused' | 'followed'
 
 /**
@@ -44,9 +44,9 @@ export async function readTrusted(path: string): Promise<Uint8Array | undefined>
 }
 
 /**
- * Opens a regular file that may be hostile (`path` is for messages, if it is opened `at` another one): a link is not
- * followed unless told so, and nothing that blocks (a fifo) or never ends (a device) is read. Undefined if there is nothing
- * of that name.
+ * Opens a regular file that may be hostile (if it is opened `at` another path, `path` is only for messages). Does not follow a link
+ * unless `links` allows it, and reads nothing that blocks (a fifo) or never ends (a device). Undefined if the file does
+ * not exist.
  */
 export async function openRegular(
   path: string,

@@ -9,8 +9,8 @@ import { OpenDirectory, kindOf } from './open-directory.ts'
 
 /**
  * Removes a file, a link or a directory with everything below it, if it exists. Follows no link, enters directories whose
- * mode forbids it, and uses few descriptors however deep the tree is.
- * @throws BaleError 'filesystem' naming the first entry that cannot be removed
+ * mode forbids it, and uses few descriptors for any depth of the tree.
+ * @throws BaleError 'filesystem', which names the first entry that cannot be removed
  */
 export async function removeTree(path: string): Promise<void> {
   await removeWithin(path, Infinity)
@@ -23,7 +23,7 @@ export async function removeTree(path: string): Promise<void> {
 export async function removeSoon(path: string): Promise<void> {
   if (await removeWithin(path, 100)) return
   const rm = spawn('rm', ['-rf', '--', resolve(path)], { detached: true, stdio: 'ignore', cwd: '/' })
-  rm.on('error', () => {}) // there is no rm: a later clean-up removes it
+  rm.on('error', () => {}) // rm does not exist: a later clean-up removes it
   rm.unref()
 }
 
@@ -57,7 +57,7 @@ type Steps = Generator<void, void>
 const maxDepth = 64
 const entriesAtOnce = 256
 
-/** Removes one entry in steps. A directory that lies too deep is moved up to the top, for another round. */
+/** Removes one entry in steps. Moves a directory that is too deep up to the top, for another round. */
 class Removal {
   readonly #aside = `.bale-${randomUUID()}-`
   #moved = 0
@@ -104,7 +104,7 @@ class Removal {
   }
 }
 
-/** Opens a directory so that its entries can be listed, removed and moved, whatever its mode was. */
+/** Opens a directory so that its entries can be listed, removed and moved, with any previous mode. */
 function enter(parent: OpenDirectory, name: ByteString): OpenDirectory {
   try {
     const directory = parent.enter(name)

@@ -5,7 +5,7 @@ import { OpenDirectory } from './open-directory.ts'
 
 /**
  * A place on the host. A link at the last part of `hostPath` is never followed. With `within`, no link at any part below
- * that directory is followed. Give `within` wherever untrusted code could have written, such as a layers directory after a
+ * that directory is followed. Set `within` for directories that untrusted code could have written to, such as a layers directory after a
  * build: a parent that is swapped for a link then leads nowhere (X25).
  */
 export interface HostPlace {
@@ -21,7 +21,7 @@ export function openDirectory(place: HostPlace): OpenDirectory {
   })
 }
 
-/** Opens the directory that holds a host place. Returns it with the name of the place in it. */
+/** Opens the directory that contains a host place. Returns it with the place's name in it. */
 export function openParent(place: HostPlace): { parent: OpenDirectory; name: ByteString } {
   return wrapErrnoSync(toBytes(place.hostPath), () => {
     const name = toBytes(basename(resolve(place.hostPath)))

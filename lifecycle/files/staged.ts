@@ -6,13 +6,13 @@ import { wrapErrno, errnoError } from './wrap-errno.ts'
 import { leaseName } from './lease.ts'
 
 /**
- * A file that is being written. It gets its name at `commit`, and after a power cut it is there complete or not at all: its
+ * A file that is being written. It gets its name at `commit`, and after a power cut it exists completely or not at all: its
  * bytes reach the disk before the name does, and the name before `commit` returns.
  */
 export interface StagedFile extends AsyncDisposable {
   readonly path: string
   write(chunk: Uint8Array): Promise<void>
-  /** Moves it to `target`, on the same file system, and replaces what is there. */
+  /** Moves it to `target`, on the same file system, and replaces an existing file. */
   commit(target: string): Promise<void>
 }
 
@@ -22,7 +22,7 @@ const syncEvery = 16 * 1024 * 1024
 /** Starts a file in `dir` under a temporary name. Disposal without a commit deletes it. */
 export async function stageFile(dir: string): Promise<StagedFile> {
   const path = join(dir, leaseName())
-  // O_EXCL also refuses a link that somebody has put there.
+  // O_EXCL also refuses an existing link.
   let file: FileHandle | undefined = await wrapErrno(path, () => open(path, 'wx'))
   const close = async (): Promise<void> => {
     const open = file

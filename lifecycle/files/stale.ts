@@ -4,7 +4,7 @@ import { leaseState } from './lease.ts'
 import { removeSoon } from './remove.ts'
 
 /**
- * Removes from a directory the entries of dead processes, named `<prefix><leaseName()>`. What cannot be removed stays for
+ * Removes from a directory the entries of dead processes, named `<prefix><leaseName()>`. Entries that cannot be removed stay for
  * the next attempt.
  */
 export async function removeStale(dir: string, prefix = ''): Promise<void> {

@@ -24,7 +24,7 @@ export function errnoMessage(error: unknown): string {
 }
 
 /**
- * Converts an unexpected operating system error that describes a fault of the machine by itself into a BaleError. Returns
+ * Converts an unexpected operating system error that already describes a fault of the machine into a BaleError. Returns
  * others unchanged.
  */
 export function explainErrno(error: unknown): unknown {

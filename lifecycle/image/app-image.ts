@@ -11,22 +11,22 @@ export interface AddedLayer {
 
 export interface AppImageOptions {
   readonly labels: Readonly<Record<string, string>>
-  /** Variables to set, in place of the run image's. PATH is extended from the run image's. */
+  /** Variables that replace the run image's. PATH extends the run image's. */
   readonly env: Readonly<Record<string, string>>
   readonly entrypoint: string
   readonly workingDir: string
   /** RFC 3339. The date of `created` and of every entry of the history. */
   readonly created: string
-  /** Entries of the history have only a date, as in Platform APIs before 0.12. */
+  /** Whether entries of the history have only a date, as in Platform APIs before 0.12. */
   readonly blankHistory?: boolean
-  /** The image has its run image's format; OCI's otherwise. */
+  /** Whether the image keeps its run image's format; otherwise it gets OCI's. */
   readonly keepFormat?: boolean
-  /** Of the manifest (image-spec annotations.md). Docker's format has none, so the image gets OCI's. */
+  /** Annotations of the manifest (image-spec annotations.md). Docker's format has none, so the image gets OCI's. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
 }
 
 /**
- * The app image: the run image, the added layers, and a config that starts the launcher (platform.md, "exporter",
+ * Makes the app image: the run image, the added layers, and a config that starts the launcher (platform.md, "exporter",
  * Outputs). User and everything else come from the run image. Cmd is cleared, since it belongs to another entrypoint.
  */
 export function makeAppImage(runImage: Image, added: readonly AddedLayer[], options: AppImageOptions): Image {
@@ -50,7 +50,7 @@ export function makeAppImage(runImage: Image, added: readonly AddedLayer[], opti
   return makeImage(config, layers, options.keepFormat && isPlain ? formatOf(runImage, layers) : 'oci', annotations)
 }
 
-/** Process types can be called by name. So can the launcher, which the specification does not ask for but users expect. */
+/** Process types can be called by name. So can the launcher, which the specification does not require but users expect. */
 function launchPath(base: ImageConfig): string {
   const path = envOf(base, 'PATH')
   return ['/cnb/process', '/cnb/lifecycle', ...(path ? [path] : [])].join(':')

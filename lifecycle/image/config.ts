@@ -36,10 +36,10 @@ export interface History {
   readonly empty_layer?: boolean
 }
 
-/** The date for everything whose own date would make each build's image different. */
+/** The date in place of real dates, which would make each build's image different. */
 export const constantDate = '1980-01-01T00:00:01Z'
 
-/** The value of `NAME=` in a config's Env; the last one wins, as it does for a process. */
+/** The value of `NAME=` in a config's Env; the last one counts, as for a process. */
 export function envOf(config: ImageConfig, name: string): string | undefined {
   const entry = config.config?.Env?.findLast(e => e.startsWith(`${name}=`))
   return entry?.slice(name.length + 1)

@@ -10,7 +10,7 @@ export function isDigest(text: unknown): text is Digest {
   return typeof text === 'string' && pattern.test(text)
 }
 
-/** Parses a digest. @throws BaleError 'input' naming `where` for anything else, such as another algorithm or a path (R37) */
+/** Parses a digest. @throws BaleError 'input' with `where` for anything else, such as another algorithm or a path (R37) */
 export function parseDigest(text: unknown, where: string): Digest {
   if (isDigest(text)) return text
   throw new BaleError('input', `${JSON.stringify(text)?.slice(0, 100)} is not a sha256 digest`, { where })

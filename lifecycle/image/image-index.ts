@@ -7,30 +7,30 @@ import { docker, isDockerManifest, isIndex, isManifest, oci } from './media-type
 /** An image of an index: the same application for one platform. */
 export interface IndexedImage {
   readonly image: Image
-  /** As the index has it; absent in an index that names none. */
+  /** The platform in the index; absent if the index names none. */
   readonly platform?: Platform
   readonly annotations?: Readonly<Record<string, string>>
 }
 
 /**
- * An index of images for several platforms (image-spec image-index.md; Docker's manifest list). It is a value, like `Image`:
+ * An index of images for several platforms (image-spec image-index.md; Docker's manifest list). A value, like `Image`:
  * the bytes are kept as they were read, and a changed index is a new value made by `makeImageIndex`.
  */
 export interface ImageIndex {
   readonly document: Index
-  /** Of the document's bytes. */
+  /** The digest of the document's bytes. */
   readonly digest: Digest
   readonly bytes: Uint8Array
   readonly manifests: readonly IndexedImage[]
-  /** Entries that are no image of a platform: attestations, signatures, further indexes. Their contents are not read. */
+  /** Entries that are not images of a platform: attestations, signatures, further indexes. Their contents are not read. */
   readonly others: readonly Descriptor[]
 }
 
 export const isImageIndex = (content: Image | ImageIndex): content is ImageIndex => 'manifests' in content
 
 /**
- * The index of these images, in this order. An entry has its image's own platform unless it comes with one. Only where every
- * image has Docker's media types is it a Docker manifest list, unless a format is named.
+ * Makes the index of these images, in this order. An entry has its image's own platform unless it names one. If every
+ * image has Docker's media types, it is a Docker manifest list, unless a format is given.
  */
 export function makeImageIndex(
   images: readonly (Image | IndexedImage)[],
@@ -52,15 +52,15 @@ export function makeImageIndex(
   return assembleImageIndex(new TextEncoder().encode(JSON.stringify(document)), document, manifests)
 }
 
-/** An index as it was read: its bytes, their parsed and validated value, and what `readIndexed` returned. */
+/** Makes the value of a read index: its bytes, their parsed and validated value, and what `readIndexed` returned. */
 export function assembleImageIndex(bytes: Uint8Array, document: Index, manifests: readonly IndexedImage[]): ImageIndex {
   const others = document.manifests.filter(entry => !isImageEntry(entry))
   return { document, digest: digestOf(bytes), bytes, manifests, others }
 }
 
 /**
- * The images of an index, one after another.
- * @throws BaleError 'failed' naming the entry whose image is damaged or none: the index itself is sound
+ * Reads the images of an index, one after another.
+ * @throws BaleError 'failed', which names the entry with a damaged or invalid image: the index itself is valid
  */
 export async function readIndexed(
   document: Index,
@@ -88,12 +88,12 @@ function isImageEntry({ mediaType, platform, annotations }: Descriptor): boolean
   return isManifest(mediaType) && !isAttestation && platform?.os !== 'unknown'
 }
 
-/** Bytes of everything a store keeps for the index; a layer that images share counts for each. */
+/** The size of everything that a store keeps for the index, in bytes. A layer that images share counts for each. */
 export function sizeOfIndex({ bytes, manifests }: ImageIndex): number {
   return manifests.reduce((sum, { image }) => sum + sizeOf(image), bytes.length)
 }
 
-/** How an index points to an image. */
+/** The descriptor of an image in an index. */
 export function descriptorOf({ image, platform = platformOf(image), annotations }: IndexedImage): Descriptor {
   const { mediaType } = image.manifest
   return { mediaType, digest: image.digest, size: image.manifestBytes.length, platform, annotations }
@@ -106,7 +106,7 @@ export function platformOf({ config }: Image): Platform {
 }
 
 /**
- * Stores write only what they were given, so an index must consist of images.
+ * Checks that an index consists only of images, since stores write only their input.
  * @throws BaleError 'failed' for an index that was read and has other entries
  */
 export function requireImagesOnly({ others }: ImageIndex, where: string): void {

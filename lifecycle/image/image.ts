@@ -12,9 +12,9 @@ import { compressionOf, docker, isDockerManifest, oci } from './media-types.ts'
 export interface Image {
   readonly manifest: Manifest
   readonly config: ImageConfig
-  /** Of the manifest's bytes. */
+  /** The digest of the manifest's bytes. */
   readonly digest: Digest
-  /** Of the config's bytes: what Docker calls the image ID. */
+  /** The digest of the config's bytes, Docker's image ID. */
   readonly imageId: Digest
   readonly manifestBytes: Uint8Array
   readonly configBytes: Uint8Array
@@ -24,7 +24,7 @@ export interface Image {
 export type ManifestFormat = 'oci' | 'docker'
 
 /**
- * The format of an image whose base is in `format`: the same, so that tools which rewrite images made on a Docker base, such as
+ * The format of an image on a base: the base's, so that tools that rewrite images with a Docker base, such as
  * the Go rebaser, find Docker's media types throughout. Docker's format has no zstd, so an image with such layers is OCI's.
  */
 export function formatOf(base: Image, layers: readonly Layer[]): ManifestFormat {
@@ -54,9 +54,9 @@ export function makeImage(
 }
 
 /**
- * The same image with the media types of another format; its config keeps its bytes. Programs that rewrite manifests to Docker's types, as the Go
- * rebaser does, leave those of layers as they are, so what they rewrite stays readable only where all types were Docker's before.
- * @throws BaleError 'arguments' for what Docker's format does not have: layers in zstd, annotations
+ * The same image with the media types of another format; its config keeps its bytes. Programs that rewrite manifests to Docker's
+ * types, such as the Go rebaser, do not change the types of layers: the result is readable only if all were Docker's before.
+ * @throws BaleError 'arguments' for features that Docker's format lacks: layers in zstd, annotations
  */
 export function inManifestFormat(image: Image, format: ManifestFormat, where: string): Image {
   const { manifest, configBytes, config, layers } = image
@@ -81,7 +81,7 @@ export function inManifestFormat(image: Image, format: ManifestFormat, where: st
   return assembleImage(encode(rewritten), rewritten, configBytes, config, layers)
 }
 
-/** An image as it was read: bytes with their parsed and validated values. */
+/** Makes the value of a read image: bytes with their parsed and validated values. */
 export function assembleImage(
   manifestBytes: Uint8Array,
   manifest: Manifest,
@@ -100,7 +100,7 @@ export function assembleImage(
   }
 }
 
-/** Bytes of everything a store keeps for the image. */
+/** The size of everything that a store keeps for the image, in bytes. */
 export function sizeOf(image: Image): number {
   return image.manifestBytes.length + image.configBytes.length + image.layers.reduce((sum, l) => sum + l.size, 0)
 }

@@ -4,8 +4,8 @@ import { BaleError } from '../errors.ts'
 const maxDepth = 64
 
 /**
- * The value of a JSON document from a registry, a layout or a daemon, as strictly as RFC 8259 allows: UTF-8 without a
- * byte order mark, no key twice in an object. All programs that read a digest must see the same image, but parsers differ in
+ * Parses a JSON document from a registry, a layout or a daemon, as strictly as RFC 8259 allows: UTF-8 without a
+ * byte order mark, no duplicate keys. All programs that read a digest must see the same image, but parsers differ in
  * which of two equal keys they take (R32).
  */
 export function parseJson(bytes: Uint8Array, where: string): unknown {

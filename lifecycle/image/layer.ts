@@ -4,9 +4,9 @@ import type { Reference } from './reference.ts'
 
 /** Both digests of a layer, its size in bytes as stored, and its compression. */
 export interface LayerDigests {
-  /** Of the uncompressed tar. Identifies the layer in the image config. */
+  /** The digest of the uncompressed tar. Identifies the layer in the image config. */
   readonly diffId: Digest
-  /** Of the bytes as stored. Identifies the layer in the manifest. */
+  /** The digest of the stored bytes. Identifies the layer in the manifest. */
   readonly digest: Digest
   readonly size: number
   readonly mediaType: string
@@ -23,32 +23,32 @@ export interface Layer extends LayerDigests {
   /** The repository that has the layer, so that a registry can mount it from there. */
   readonly repository?: Reference
   /**
-   * Set where the stored bytes are not known before they are read, as for a layer that only a daemon has: `digest` is the
+   * Set if the stored bytes are unknown before they are read, as for a layer that only a daemon has. Then `digest` is the
    * diffID
-   * then and `size` an estimate. A store makes a layer of its own from this.
+   * and `size` an estimate. A store makes its own layer from this.
    */
   readonly source?: LayerSource
 }
 
-/** What a store makes its layer from: the layer as it is, or the tar where the stored bytes are not known. */
+/** Returns what a store makes its layer from: the layer itself or, if the stored bytes are unknown, the source. */
 export function storedOrSource(layer: LayerSource | Layer): LayerSource | Layer {
   return layer.kind === 'layer' ? (layer.source ?? layer) : layer
 }
 
 /** Two sources with the same fingerprint have the same tar. */
 export interface Fingerprint {
-  /** Of the files, independent of their path on the host and in the image. */
+  /** Fingerprint of the files, independent of their path on the host and in the image. */
   readonly tree: string
-  /** Of everything else that is in the tar: the path in the image, the owner, the version that writes it. */
+  /** Fingerprint of everything else in the tar: the path in the image, the owner, the version of the tar writer. */
   readonly place: string
 }
 
 /**
- * Records the compressed blocks of a layer for later builds, and finds those of earlier ones. Faults cost time only: a block
+ * Records the compressed blocks of a layer for later builds, and finds those of earlier ones. Faults only cost time: a block
  * is not found, or nothing is recorded.
  */
 export interface ChunkRecorder extends AsyncDisposable {
-  /** Equal for equal blocks only. */
+  /** Equal only for equal blocks. */
   keyOf(block: Uint8Array): string
   /**
    * Copies the compressed form of the block with this key into `into`. @returns its length, or undefined if it is absent or
@@ -61,20 +61,20 @@ export interface ChunkRecorder extends AsyncDisposable {
   finish(layer: LayerDigests): void
 }
 
-/** A layer that is still to be made. Its tar can be read more than once, with the same bytes each time. */
+/** A layer to be made. Its tar can be read more than once, with the same bytes each time. */
 export interface LayerSource {
   readonly kind: 'source'
   /** For the image's history and for messages: `Layer: 'node', Created by buildpack: bale/nodejs@0.1.0`. */
   readonly createdBy: string
-  /** Its digests, if they are known already. A store that has the blob then need not read the tar. */
+  /** Its digests, if already known. Then a store that has the blob need not read the tar. */
   readonly known?: LayerDigests
   /** Identifies the source without reading its tar; undefined if that is not possible. */
   fingerprint?(): Promise<Fingerprint | undefined>
   /**
    * The recorder for the compressed layer.
-   * @param version of the compressor, since another version may compress to other bytes
+   * @param version the compressor's version, since another one may make different bytes
    */
   chunks?(compression: Compression, version: string): ChunkRecorder
-  /** A chunk is valid until the next one is requested. Copy what must stay. */
+  /** A chunk is valid until the next one is requested. Copy chunks to keep them. */
   tar(signal?: AbortSignal): AsyncIterable<Uint8Array>
 }

@@ -3,9 +3,9 @@ import { baseHistory, layerHistory } from './history.ts'
 import { type Image, formatOf, makeImage } from './image.ts'
 
 export interface RebasedImageOptions {
-  /** How many of the app's first layers belong to its run image: see `countRunImageLayers`. */
+  /** How many of the app's lowest layers belong to its run image: see `countRunImageLayers`. */
   readonly below: number
-  /** Labels to set, in place of the app's. */
+  /** Labels that replace the app's. */
   readonly labels: Readonly<Record<string, string>>
   /** Labels with these prefixes come from the new run image; the app's own are removed. */
   readonly labelPrefixes: readonly string[]
@@ -14,9 +14,9 @@ export interface RebasedImageOptions {
 }
 
 /**
- * How many of the image's first layers belong to the run image: up to the layer with the diffID that the label records
+ * How many of the image's lowest layers belong to the run image: up to the layer with the diffID that the label records
  * (platform.md, "rebaser", Outputs). Undefined if the image has no such layer.
- * @param own how many layers belong to the app according to the label. This decides when a diffID occurs several times, as that
+ * @param own how many layers belong to the app according to the label. This decides if a diffID occurs several times, as that
  *   of an empty layer may
  */
 export function countRunImageLayers(app: Image, topLayer: string, own: number): number | undefined {
@@ -27,7 +27,7 @@ export function countRunImageLayers(app: Image, topLayer: string, own: number): 
 }
 
 /**
- * The app on another run image, whose layers replace those of the old one (platform.md, "rebaser"). The platform comes from
+ * Puts the app on another run image, whose layers replace those of the old one (platform.md, "rebaser"). The platform comes from
  * the new run image; user, environment and everything else in the config stay the app's.
  */
 export function rebaseImage(app: Image, runImage: Image, options: RebasedImageOptions): Image {
@@ -49,7 +49,7 @@ export function rebaseImage(app: Image, runImage: Image, options: RebasedImageOp
   return makeImage(rebased, layers, formatOf(app, layers))
 }
 
-/** The config with its keys in their order and its nulls, so that what does not change keeps its bytes. */
+/** The config with its original order of keys and its nulls, so that unchanged parts keep their bytes. */
 function asWritten(image: Image): ImageConfig {
   return JSON.parse(Buffer.from(image.configBytes).toString()) as ImageConfig
 }

@@ -20,12 +20,12 @@ const host =
   /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 
-/** A reference or URL as text for a message, without a user's name and password, which must reach no log (K08, K17). */
+/** A reference or URL for a message, without user name and password, which must not get into logs (K08, K17). */
 export const withoutUserInfo = (text: string): string => text.replace(/^([\w-]+:(?:\/\/)?)?.*@(?!sha256:)/s, '$1***@')
 
 /**
- * Text that may hold URLs, for a message: without the users' names and passwords in them, whatever characters those have that
- * no URL may have (K08).
+ * Text for a message, without the user names and passwords of URLs in it, even if they have characters that
+ * URLs do not allow (K08).
  */
 export const withoutPasswordsOfUrls = (text: string): string => text.replaceAll(/:\/\/[^\s'"]*@/g, '://***@')
 
@@ -84,7 +84,7 @@ export function repositoryName(ref: Reference): string {
   return `${ref.registry}/${ref.repository}`
 }
 
-/** The full reference. A digest wins over a tag, since it decides what is read. */
+/** The full reference. A digest takes precedence over a tag, since it decides what is read. */
 export function formatReference(ref: Reference): string {
   const name = repositoryName(ref)
   if (ref.digest !== undefined) return `${name}@${ref.digest}`

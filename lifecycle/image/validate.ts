@@ -11,10 +11,10 @@ import { compressionOf, docker, isIndex, isManifest, oci } from './media-types.t
 const maxEntries = 1000
 
 /**
- * An image manifest or an index, from bytes whose digest the caller has verified and whose length it has bounded
+ * Parses an image manifest or an index, from bytes whose digest the caller has verified and whose length it has bounded
  * (image-spec manifest.md, image-index.md; Docker's schema 2). A missing `mediaType`, which OCI permits, is filled in.
  * @param where the name and place of the document, for errors
- * @throws BaleError 'input' naming the field, also for valid OCI documents that are no images, such as a Helm chart
+ * @throws BaleError 'input', which names the field, also for valid OCI documents that are not images, such as a Helm chart
  */
 export function parseManifest(bytes: Uint8Array, where: string): Manifest | Index {
   const value = parseJson(bytes, where)
@@ -23,7 +23,7 @@ export function parseManifest(bytes: Uint8Array, where: string): Manifest | Inde
   if (value.schemaVersion === 1 || 'fsLayers' in value) {
     throw bad('is a manifest of schema 1, which is obsolete', 'push the image again with a current tool')
   }
-  // A document that is both shows a scanner one image and an engine another (CVE-2021-41190, R31).
+  // With a document that is both, a scanner may see one image and an engine another (CVE-2021-41190, R31).
   const keys = Object.keys(value).map(key => key.toLowerCase())
   const looksLikeIndex = keys.includes('manifests')
   const looksLikeImage = keys.includes('layers') || keys.includes('config')
@@ -91,8 +91,8 @@ const versionFits = (offer: Platform | undefined, wanted: Platform) =>
   wanted['os.version'] === undefined || offer?.['os.version'] === wanted['os.version']
 
 /**
- * An object with these fields and possibly others, but none that differs from them only by case: Go's JSON parser takes
- * `Layers` for `layers`, so registries and engines would see another image (R32).
+ * An object with these fields and possibly others, but no field that differs from them only by case: Go's JSON parser accepts
+ * `Layers` for `layers`, so registries and engines could see different images (R32).
  */
 function object<const Entries extends v.ObjectEntries>(entries: Entries) {
   const byLowerCase = new Map(Object.keys(entries).map(key => [key.toLowerCase(), key]))

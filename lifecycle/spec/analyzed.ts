@@ -36,7 +36,7 @@ function readRunImage(node: read.Node | undefined): Analyzed['runImage'] {
   }
 }
 
-/** The spec says `variant`, the Go lifecycle `arch-variant`. */
+/** The specification's key is `variant`, the Go lifecycle's `arch-variant`. */
 function readTarget(node: read.Node): Target {
   const distro = read.table(node, 'distro')
   const name = distro && read.text(distro, 'name')

@@ -7,7 +7,7 @@ import { quote } from './read.ts'
  */
 
 const platformSince = {
-  /** The SBOM layer, and the 0.9 paths within it, as the Go lifecycle does from here on. */
+  /** The SBOM layer, with the paths of 0.9, as in the Go lifecycle since this version. */
   sbomLayer: 8,
   /** SOURCE_DATE_EPOCH sets `created`. */
   sourceDateEpoch: 9,
@@ -18,7 +18,7 @@ const platformSince = {
   legacySbomFile: 9,
   /** `command` is a list in metadata.toml and in labels. */
   commandLists: 10,
-  /** The user's arguments replace `args`, if the buildpack's API has that too. */
+  /** The user's arguments replace `args`, if the buildpack's API also supports that. */
   overridableArgs: 10,
   buildExtensions: 10,
   /** store.toml is restored even when layers are not. */
@@ -33,11 +33,11 @@ const platformSince = {
   runExtensions: 12,
   layout: 12,
   forceRebase: 12,
-  /** The history names what made each layer. */
+  /** The history says how each layer was made. */
   history: 12,
   insecureRegistries: 13,
   extensionContexts: 13,
-  /** A cache image that is replaced is no longer deleted. */
+  /** A replaced cache image is no longer deleted. */
   keepsOldCacheImage: 13,
   extensionsAreStable: 13,
   /** The restorer also restores launch layers from the cache when the app image lacks them. */
@@ -48,7 +48,7 @@ const platformSince = {
 } as const
 
 const buildpackSince = {
-  /** `<layer>.sbom.<ext>` and its siblings instead of `bom`. */
+  /** `<layer>.sbom.<ext>` and similar files instead of `bom`. */
   sbomFiles: 7,
   /** Inputs as CNB_* variables; the positional arguments stay. */
   envInputs: 8,
@@ -85,7 +85,7 @@ function versions(newest: number): readonly string[] {
 
 /**
  * Returns the features of the platform's API.
- * @param value of CNB_PLATFORM_API
+ * @param value the value of CNB_PLATFORM_API
  * @throws BaleError 'platform-api'
  */
 export function requirePlatformApi(value: string | undefined): PlatformFeatures {
@@ -104,7 +104,7 @@ export function requirePlatformApi(value: string | undefined): PlatformFeatures 
 }
 
 /**
- * Returns whether an image that was built with this Platform API is matched to run images by target rather than by stack
+ * Returns whether an image of this Platform API is matched to run images by target instead of stack
  * (platform.md, "Deprecations").
  * @param api CNB_PLATFORM_API in the image's environment, of any version, past ones included; absent in the oldest
  */
@@ -116,7 +116,7 @@ export function isMatchedByTarget(api: string | undefined): boolean {
 /**
  * Returns the features of a buildpack's API.
  * @param value `api` in its buildpack.toml
- * @param id the buildpack's, for the message
+ * @param id the buildpack's id, for the message
  * @throws BaleError 'buildpack-api'
  */
 export function requireBuildpackApi(value: string, id: string): BuildpackFeatures {

@@ -4,7 +4,7 @@ import { readGroups } from './order.ts'
 import * as read from './read.ts'
 import type { BuildpackTarget, OrderElement, RunDocument } from './types.ts'
 
-/** Labels of builder images and buildpack packages. Their form is pack's; other platforms read them too (distribution.md). */
+/** Labels of builder images and buildpack packages. They have pack's form, which other platforms also read (distribution.md). */
 export const builderLabels = {
   metadata: 'io.buildpacks.builder.metadata',
   order: 'io.buildpacks.buildpack.order',
@@ -34,7 +34,7 @@ export interface NamedBuildpack {
   readonly homepage?: string
 }
 
-/** What a lifecycle says of itself. The newest API is last. */
+/** A lifecycle's own description. The newest API is last. */
 export interface LifecycleDescriptor {
   readonly version: string
   readonly platformApis: readonly string[]
@@ -69,7 +69,7 @@ const readNamed = (node: read.Node): NamedBuildpack => ({
   ...read.optionalText(node, 'homepage', 'homepage'),
 })
 
-/** Older lifecycles have one version of each API, later ones lists of those that they support (buildpacks RFC 0049). */
+/** Older lifecycles have one version of each API, later ones lists of supported versions (buildpacks RFC 0049). */
 function readLifecycle(node: read.Node | undefined): LifecycleDescriptor {
   if (node === undefined) return { version: '', platformApis: [], buildpackApis: [] }
   const apis = read.table(node, 'apis')
@@ -101,12 +101,12 @@ export function parseOrderLabel(json: string, where: string): readonly (readonly
   return readGroups(read.readJson(JSON.stringify({ order: value ?? [] }), where), 'order')
 }
 
-/** A buildpack as `io.buildpacks.buildpack.layers` has it. */
+/** A buildpack in `io.buildpacks.buildpack.layers`. */
 export interface BuildpackLayer {
   readonly id: string
   readonly version: string
   readonly api: string
-  /** The diffID of the layer that has it. */
+  /** The diffID of the buildpack's layer. */
   readonly diffId: string
   readonly name?: string
   readonly homepage?: string

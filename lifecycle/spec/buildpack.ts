@@ -17,7 +17,7 @@ export function parseBuildpack(
   return { ...readDescriptor(document, 'buildpack', use), ...readKind(document) }
 }
 
-/** extension.toml (image_extension.md, "extension.toml"). Extensions have no order: it is never a composite. */
+/** extension.toml (image_extension.md, "extension.toml"). Extensions have no order, so the result is never a composite. */
 export function parseExtension(content: Uint8Array | string, where: string): BuildpackDescriptor {
   const document = read.readToml(content, where)
   if (read.has(document, 'order'))
@@ -66,7 +66,7 @@ function readKind(document: read.Node): Pick<BuildpackDescriptor, 'stacks' | 'or
   return { stacks, order }
 }
 
-/** The spec says `variant`, the Go lifecycle `arch-variant`. */
+/** The specification's key is `variant`, the Go lifecycle's `arch-variant`. */
 function readTarget(node: read.Node): BuildpackTarget {
   return {
     ...read.optionalText(node, 'os', 'os'),

@@ -12,8 +12,8 @@ export interface Instruction {
 }
 
 /**
- * Splits a Dockerfile into its instructions. Knows the directive `escape`, comments, continued lines and here-documents.
- * @throws BaleError 'input' for a line that is no instruction, and for a here-document without an end
+ * Splits a Dockerfile into its instructions. Supports the directive `escape`, comments, continued lines and here-documents.
+ * @throws BaleError 'input' for a line that is not an instruction, and for a here-document without an end
  */
 export function parseDockerfile(text: string, where: string): Instruction[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
@@ -59,7 +59,7 @@ const isIdle = (line: string): boolean => /^\s*(?:#|$)/.test(line)
 const wrong = (where: string, line: number, message: string, fix?: string): BaleError =>
   new BaleError('input', message, { where: `${where}:${line}`, ...(fix !== undefined && { fix }) })
 
-/** Parser directives are comments before anything else. */
+/** Parser directives are comments at the start of the file. */
 function escapeOf(lines: readonly string[]): string {
   for (const line of lines) {
     const [, name, value] = /^\s*#\s*(\w+)\s*=\s*(\S+)\s*$/.exec(line) ?? []
@@ -70,9 +70,9 @@ function escapeOf(lines: readonly string[]): string {
 }
 
 /**
- * Replaces `$name`, `${name}`, `${name:-default}` and `${name:+alternative}`, which may have variables themselves, and the same without
- * a colon, where an empty value counts as one. A backslash before `$` keeps it.
- * @returns undefined if a variable is not set, or `${…}` is not understood
+ * Replaces `$name`, `${name}`, `${name:-default}` and `${name:+alternative}`, which may contain variables themselves, and the same without
+ * a colon, where an empty value counts as a value. A backslash before `$` keeps it.
+ * @returns undefined if a variable is not set, or for an unsupported `${…}`
  */
 export function expandVariables(text: string, variables: ReadonlyMap<string, string>): string | undefined {
   let isKnown = true
@@ -102,17 +102,17 @@ const permitted = ['FROM', 'ADD', 'ARG', 'COPY', 'ENV', 'LABEL', 'RUN', 'SHELL',
 
 /** What a run.Dockerfile does with the run image. */
 export interface RunDockerfile {
-  /** The image that takes the run image's place; undefined if the Dockerfile is on top of it. */
+  /** The image that replaces the run image; undefined if the Dockerfile extends the run image. */
   readonly image: string | undefined
-  /** Of FROM. */
+  /** The line of FROM. */
   readonly line: number
-  /** It has instructions that make layers or change the config. */
+  /** Whether it has instructions that make layers or change the config. */
   readonly extends: boolean
   /** Instructions that extensions should not use. */
   readonly unusual: readonly string[]
 }
 
-/** @throws BaleError 'input' unless it has one FROM, after nothing but ARG */
+/** @throws BaleError 'input' unless it has exactly one FROM, and only ARG before it */
 export function readRunDockerfile(text: string, where: string): RunDockerfile {
   const instructions = parseDockerfile(text, where)
   const from = onlyFrom(instructions, where)
@@ -165,7 +165,7 @@ function onlyFrom(instructions: readonly Instruction[], where: string): Instruct
   return from
 }
 
-/** Without `--platform=…` and `AS name`. */
+/** Returns the image of FROM, without `--platform=…` and `AS name`. */
 function imageOf(from: Instruction, where: string): string {
   const [, image, ...more] = /^(?:--\w+=\S+\s+)*((?!--)\S+)(?:\s+as\s+\S+)?$/i.exec(from.value) ?? []
   if (image === undefined || more.length > 0)

@@ -7,8 +7,8 @@ export interface DockerignoreRule {
 }
 
 /**
- * .dockerignore as Docker reads it (docs.docker.com/build/concepts/context, ".dockerignore files"): patterns are anchored to the
- * root, `**` matches any number of directories, `!` makes an exception, the last match decides.
+ * Parses .dockerignore like Docker (docs.docker.com/build/concepts/context, ".dockerignore files"): patterns are anchored to the
+ * root, `**` matches any number of directories, `!` makes an exception, and the last match decides.
  */
 export function parseDockerignore(text: string): DockerignoreRule[] {
   return text

@@ -69,9 +69,9 @@ function splitName(fileName: string): [string, string | undefined] {
 }
 
 /**
- * Parses a file of an env directory. Names such as LD_PRELOAD, NODE_OPTIONS or BASH_ENV reach buildpacks like any other, so
- * no process of ours may inherit them.
- * @throws BaleError 'input' for a variable that no environment can hold: a NUL, invalid UTF-8, over 128 KiB, a name with `=`
+ * Parses a file of an env directory. Buildpacks get names such as LD_PRELOAD, NODE_OPTIONS or BASH_ENV like any other, so
+ * no process of Bale may inherit them.
+ * @throws BaleError 'input' for a variable that no environment can have: a NUL, invalid UTF-8, over 128 KiB, a name with `=`
  */
 export function parseEnvFile(fileName: string, content: Uint8Array, where: string): EnvFile {
   if (fileName === '') failUnnamed(where)
@@ -110,7 +110,7 @@ function delimitersOf(files: readonly EnvFile[]): ReadonlyMap<string, string> {
 }
 
 /**
- * Changes an environment by the files of one directory (buildpack.md, "Environment Variable Modification Rules").
+ * Changes an environment with the files of one directory (buildpack.md, "Environment Variable Modification Rules").
  * @param unsuffixed the operation of a file without a suffix: `override` in layers, `default` in the operator's directory
  */
 export function applyEnvFiles(env: Readonly<Env>, files: readonly EnvFile[], unsuffixed: 'override' | 'default'): Env {
@@ -136,7 +136,7 @@ function applyFiles(
   }
 }
 
-/** The variables of the lifecycle's environment that buildpacks inherit, if set. No others reach them. */
+/** The variables of the lifecycle's environment that buildpacks inherit, if set. They inherit no others. */
 const inherited = [
   'CNB_STACK_ID',
   'HOSTNAME',
@@ -146,7 +146,7 @@ const inherited = [
 ]
 
 /**
- * Selects the variables that a buildpack inherits from our environment (platform.md, "Base Image-Provided Variables" and
+ * Selects the variables that a buildpack inherits from the lifecycle's environment (platform.md, "Base Image-Provided Variables" and
  * "POSIX Path Variables").
  */
 export function inheritedEnv(processEnv: Readonly<Record<string, string | undefined>>): Env {
@@ -159,23 +159,23 @@ export function inheritedEnv(processEnv: Readonly<Record<string, string | undefi
 }
 
 export interface BuildpackEnvInput {
-  /** From `inheritedEnv`. */
+  /** The result of `inheritedEnv`. */
   readonly inherited: Readonly<Env>
-  /** The build layers of the buildpacks before this one: in the group's order, each buildpack's by ascending name. */
+  /** The build layers of earlier buildpacks: in the group's order, and by ascending name for each buildpack. */
   readonly layers: readonly LayerEnv[]
   /** `<platform>/env`. */
   readonly user: readonly EnvFile[]
   /** `<build-config>/env`. */
   readonly operator: readonly EnvFile[]
-  /** The buildpack takes no variables of the user. It gets the operator's variables all the same. */
+  /** Whether the buildpack takes no variables of the user. It still gets the operator's variables. */
   readonly clearEnv: boolean
   /** The CNB_* inputs of the phase. Nothing overrides them. */
   readonly provided: Readonly<Env>
 }
 
 /**
- * Makes the environment of a bin/detect or bin/build: the inherited variables, changed by earlier layers, by the user, by
- * the operator, then the inputs.
+ * Makes the environment of a bin/detect or bin/build: the inherited variables, changed by earlier layers, by the user and by
+ * the operator, and then the inputs.
  * @throws BaleError 'input' for a reserved name, and for an environment larger than a process can have
  */
 export function buildpackEnv(input: BuildpackEnvInput): Env {

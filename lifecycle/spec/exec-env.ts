@@ -15,7 +15,7 @@ export function execEnvOf(value: string | undefined): string {
   })
 }
 
-/** Returns whether something limited to these environments applies to this one. No list and `*` mean all. */
+/** Returns whether an element limited to these environments applies in this one. No list and `*` mean all. */
 export function appliesIn(execEnvs: readonly string[] | undefined, execEnv: string): boolean {
   return !execEnvs || execEnvs.length === 0 || execEnvs.includes('*') || execEnvs.includes(execEnv)
 }

@@ -12,7 +12,7 @@ export function parseGroup(content: Uint8Array | string, where: string): Group {
   return { buildpacks: readElements(document, 'group'), extensions: readElements(document, 'group-extensions') }
 }
 
-/** The elements of an array of tables, each with `id`, `version` and `api`, no two of which share a directory. */
+/** Reads an array of tables with `id`, `version` and `api`. No two elements may share a directory. */
 export function readElements(document: Node, key: string): GroupElement[] {
   const nodes = tables(document, key)
   const elements = nodes.map(readElement)

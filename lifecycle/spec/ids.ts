@@ -3,7 +3,7 @@ import { quote } from './read.ts'
 
 /**
  * Names that become directories. They come from buildpacks, images and platforms, so the phase that reads one checks it
- * before it makes any path of it.
+ * before it makes a path of it.
  */
 
 /** The most bytes of a file name on Linux (NAME_MAX). */
@@ -12,7 +12,7 @@ const maxName = 255
 const reservedIds = ['app', 'config', 'generated', 'sbom']
 /**
  * Names that no layer may have: `<layers>/build.toml`, `launch.toml` and `store.toml` are other documents (buildpack.md,
- * "Build"), and `sbom` is ours.
+ * "Build"), and `sbom` is Bale's.
  */
 const reservedLayers = ['build', 'launch', 'store', 'sbom']
 
@@ -135,7 +135,7 @@ export function checkProcessType(type: string, where: string): void {
 /** Returns why a name cannot be one component of a path. */
 function nameProblem(name: string): string | undefined {
   if (name === '') return 'it is empty'
-  // Refuses `__proto__`: nobody needs it, and no map of ours can lose it then.
+  // Refuses `__proto__`: no buildpack needs it, and so no JavaScript object can lose it.
   if (name === '.' || name === '..' || name === '__proto__') return 'it is no plain name'
   if (name.includes('/') || name.includes('\\')) return 'it has a path separator'
   if (control.test(name)) return 'it has a control character'

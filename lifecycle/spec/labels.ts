@@ -51,20 +51,20 @@ export function formatBuildMetadataLabel(
       direct: p.direct,
       buildpackID: p.buildpackId,
       'working-dir': features.workingDir ? p.workingDir : undefined,
-      'exec-env': features.execEnv ? p.execEnv : undefined, // without it: all, as others write it
+      'exec-env': features.execEnv ? p.execEnv : undefined, // without it: the processes of all environments, as in other lifecycles
     })),
     'buildpack-default-process-type': m.defaultProcessType,
   })
 }
 
-/** `{}` when nothing is known about the source. */
+/** `{}` for an unknown source. */
 export function formatProjectMetadata(p: ProjectMetadata): string {
   const { type, version, metadata } = p.source ?? {}
   const source = { type, version: version && sortedData(version), metadata: metadata && sortedData(metadata) }
   return JSON.stringify({ source: p.source && source })
 }
 
-/** Reads the label for display. Images of other lifecycles have it too, so anything may be missing. */
+/** Reads the label for display. Images of other lifecycles also have it, so any key may be missing. */
 export interface BuildLabel {
   readonly buildpacks: readonly { readonly id: string; readonly version: string; readonly homepage?: string }[]
   readonly processes: readonly {

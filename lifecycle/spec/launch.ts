@@ -6,14 +6,14 @@ import { slicePatternProblem } from './slices.ts'
 import type { Label, LaunchDocument, Process, Slice } from './types.ts'
 
 /**
- * The most bytes of a label's value. A registry refuses a config of a few MiB; this error names the label that made it so
+ * The maximum bytes of a label's value. A registry would refuse a config of a few MiB; this error names the label that made it so
  * large.
  */
 const maxLabel = 1 << 20
 
 /**
- * Parses the launch.toml (buildpack.md, "launch.toml") of a buildpack with these features.
- * @throws BaleError 'input' also for two processes or labels of one name, two defaults, and slices out of the app
+ * Parses the launch.toml (buildpack.md, "launch.toml") of a buildpack whose API has these features.
+ * @throws BaleError 'input' also for two processes or labels with the same name, two defaults, and slices outside of the app
  */
 export function parseLaunch(
   content: Uint8Array | string,
@@ -111,13 +111,13 @@ export interface CombinedProcesses {
   /** Sorted by type. */
   readonly processes: readonly (Process & { readonly buildpackId: string })[]
   readonly defaultProcessType?: string
-  /** A default that a later buildpack removed when it defined the type anew without `default`. Worth a warning. */
+  /** A default that a later buildpack removed by redefining the type without `default`. The caller warns. */
   readonly lostDefault?: { readonly type: string; readonly buildpackId: string }
 }
 
 /**
- * Merges the image's processes: the last definition of a type wins, and the last default is the default. A default that is
- * defined anew without `default` is removed (buildpack.md, "launch.toml").
+ * Merges the image's processes: the last definition of a type counts, and the last default is the default. A default that is
+ * redefined without `default` is removed (buildpack.md, "launch.toml").
  */
 export function combineProcesses(
   list: readonly { readonly buildpackId: string; readonly launch: LaunchDocument }[],

@@ -6,7 +6,7 @@ import type { LayerContentMetadata, LayerTypes, Metadata } from './types.ts'
 export function parseLayerToml(content: Uint8Array | string, where: string): LayerContentMetadata {
   const document = readToml(content, where)
   const types = table(document, 'types')
-  // Their place before Buildpack API 0.6. If they were ignored as unknown keys, the layer would silently vanish from the
+  // The keys' place before Buildpack API 0.6. If they were ignored as unknown keys, the layer would silently be missing in the
   // image.
   const stray = (['launch', 'build', 'cache'] as const).find(key => has(document, key) && flag(document, key))
   if (stray !== undefined && !types)

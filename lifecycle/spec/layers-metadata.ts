@@ -2,7 +2,7 @@ import * as read from './read.ts'
 import { mapOf, sortedData, sortedEntries } from './sorted.ts'
 import type { BuildpackLayersMetadata, CacheMetadata, LayerRecord, LayersMetadata, RunImageMetadata } from './types.ts'
 
-/** The label `io.buildpacks.lifecycle.metadata` (platform.md, "Labels") and its small sibling, the cache's metadata. */
+/** The label `io.buildpacks.lifecycle.metadata` (platform.md, "Labels") and the similar, smaller metadata of the cache. */
 
 /**
  * Parses the label's value. Missing keys mean unknown, as in images of older lifecycles. Digests are unchecked strings:
@@ -89,8 +89,8 @@ export interface RunImageChange {
 }
 
 /**
- * Returns the label's value for another run image (platform.md, "rebaser", Outputs). Preserves all else, including unknown
- * keys and numbers that JavaScript cannot hold.
+ * Returns the label's value for another run image (platform.md, "rebaser", Outputs). Preserves everything else, including unknown
+ * keys and numbers that JavaScript cannot represent.
  * @throws BaleError 'input' as `parseLayersMetadata` does
  */
 export function rebaseLayersMetadata(json: string, { renamed, ...changes }: RunImageChange, where: string): string {

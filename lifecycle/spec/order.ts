@@ -26,7 +26,7 @@ export function readGroups(document: Node, key: string): readonly (readonly Orde
   })
 }
 
-/** `id`, `version` (empty if absent: the only one there is), `optional`, `exec-env`. */
+/** Reads `id`, `version` (empty if absent: the only existing one), `optional`, `exec-env`. */
 export function readOrderElement(node: Node): OrderElement {
   const id = requiredText(node, 'id')
   checkBuildpackId(id, whereOf(node, 'id'))

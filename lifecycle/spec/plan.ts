@@ -20,7 +20,7 @@ function readSections(node: Node): PlanSections {
 }
 
 function readRequire(node: Node): PlanRequire {
-  // Long deprecated. Ignored as an unknown key, it would be lost silently.
+  // Deprecated for long. If it were ignored as an unknown key, it would be lost silently.
   if (has(node, 'version'))
     throw errorAt(
       node,
@@ -31,7 +31,7 @@ function readRequire(node: Node): PlanRequire {
   return { name: requiredText(node, 'name'), metadata: metadata(node, 'metadata') }
 }
 
-/** plan.toml (platform.md, "plan.toml"). An entry that nobody requires is accepted, as other lifecycles accept it. */
+/** plan.toml (platform.md, "plan.toml"). Accepts an entry that no buildpack requires, as other lifecycles do. */
 export function parseResolvedPlan(content: Uint8Array | string, where: string): ResolvedPlan {
   return { entries: tables(readToml(content, where), 'entries').map(readEntry) }
 }
@@ -54,7 +54,7 @@ function readEntry(node: Node): PlanEntry {
 }
 
 export function formatResolvedPlan(plan: ResolvedPlan): string {
-  if (plan.entries.length === 0) return '' // as platforms know it
+  if (plan.entries.length === 0) return '' // the form that platforms expect
   return formatToml({
     entries: plan.entries.map(e => ({
       providers: e.providers.map(p => ({ id: p.id, version: p.version, extension: p.extension })),
@@ -78,15 +78,15 @@ const isSame = (a: PlanProvider, b: PlanProvider): boolean =>
 
 const isProvidedBy = (entry: PlanEntry, element: PlanProvider): boolean => entry.providers.some(p => isSame(p, element))
 
-/** Returns what a buildpack is asked to provide, in the plan's order. */
+/** Returns the requirements that a buildpack shall provide, in the plan's order. */
 export function planFor(plan: ResolvedPlan, element: PlanProvider): readonly PlanRequire[] {
   return plan.entries.filter(e => isProvidedBy(e, element)).flatMap(e => e.requires)
 }
 
 /**
- * Returns the plan for the buildpacks after `element`. Removes the entries that it met; keeps those that it declared unmet
+ * Returns the plan for the buildpacks after `element`. Removes the entries that it met; keeps the ones that it declared unmet
  * for the next buildpack that can provide them (buildpack.md, "Unmet Buildpack Plan Entries").
- * @throws BaleError 'input' when it declares an entry unmet that it was not asked for
+ * @throws BaleError 'input' if it declares an entry unmet that was not in its plan
  */
 export function withoutMet(plan: ResolvedPlan, element: PlanProvider, unmet: readonly string[]): ResolvedPlan {
   const asked = new Set(planFor(plan, element).map(r => r.name))

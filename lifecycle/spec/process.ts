@@ -3,8 +3,8 @@ import { type Node, requiredText, texts } from './read.ts'
 import type { Process } from './types.ts'
 
 /**
- * Formats a process for the launch phase of a platform. Before lists of commands, `command` was one word, and its further
- * words were always passed, as `args` are.
+ * Formats a process for the launch phase of a platform. Before `command` was a list, it was one word, and its further
+ * words were always passed, like `args`.
  */
 export function writeCommand(process: Process, commandLists: boolean): { command: unknown; args: readonly string[] } {
   if (commandLists) return { command: process.command, args: process.args }

@@ -14,10 +14,10 @@ export interface ProjectDescriptor {
   readonly builder?: string
   /** The buildpacks to build with, in place of the builder's order. */
   readonly group: readonly ProjectBuildpack[]
-  /** Those before and after every group. */
+  /** The buildpacks before and after every group. */
   readonly pre: readonly ProjectBuildpack[]
   readonly post: readonly ProjectBuildpack[]
-  /** A table that has a meaning in another schema than the file's. */
+  /** A table that has a meaning only in a schema other than the file's. */
   readonly unread?: { readonly where: string; readonly table: string; readonly schema: string }
 }
 
@@ -58,14 +58,14 @@ export function parseProjectDescriptor(content: Uint8Array | string, where: stri
   return { ...nameIn(project), ...readBuild(buildpacks, 'io.buildpacks', 'group'), ...unread }
 }
 
-/** Whether there is a table, in a part of the file where anything may be. */
+/** Returns whether a table exists, in a part of the file that may contain any values. */
 function isTable(document: read.Node, ...path: readonly string[]): boolean {
   return read.isTable(
     path.reduce<unknown>((value, key) => (read.isTable(value) ? value[key] : undefined), document.table),
   )
 }
 
-/** `id`, which is for machines, or `name`. */
+/** Reads `id`, which is for machines, or else `name`. */
 function nameIn(node: read.Node | undefined): Pick<ProjectDescriptor, 'name'> {
   if (node === undefined) return {}
   return { ...read.optionalText(node, 'name', 'name'), ...read.optionalText(node, 'id', 'name') }

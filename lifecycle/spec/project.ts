@@ -1,7 +1,7 @@
 import { metadata, optionalText, readToml, table } from './read.ts'
 import type { Metadata, ProjectMetadata } from './types.ts'
 
-/** project-metadata.toml (platform.md, "project-metadata.toml"): where the source came from. All of it is optional. */
+/** project-metadata.toml (platform.md, "project-metadata.toml"): where the source came from. All keys are optional. */
 export function parseProjectMetadata(content: Uint8Array | string, where: string): ProjectMetadata {
   const source = table(readToml(content, where), 'source')
   if (!source) return {}

@@ -111,7 +111,7 @@ function wrongKind(node: Node, key: string, value: unknown, wanted: string): Bal
   return errorAt(node, key, `not ${wanted} but ${kindOf(value)}`)
 }
 
-/** Refuses NUL: arguments, paths and labels would be cut there silently by lower layers. */
+/** Refuses NUL: lower layers of the system would silently cut arguments, paths and labels there. */
 function checkedText(node: Node, key: string, value: string): string {
   if (value.includes('\0')) throw errorAt(node, key, 'a string holds a NUL character')
   return value
@@ -138,7 +138,7 @@ export function missing(node: Node, key: string, fix?: string): BaleError {
   return errorAt(node, key, 'missing', fix ?? `add ${shown(key)} = …`)
 }
 
-/** `{ key: value }` if the key is there and not empty, for spreading into a value with optional fields. */
+/** `{ key: value }` if the key exists and is not empty, for spreading into a value with optional fields. */
 export function optionalText<K extends string>(node: Node, key: string, name: K): { readonly [P in K]?: string } {
   const value = text(node, key)
   return value === undefined || value === '' ? {} : ({ [name]: value } as { readonly [P in K]?: string })
@@ -186,7 +186,7 @@ export function tables(node: Node, key: string): readonly Node[] {
   })
 }
 
-/** Throws if two of the tables have the same name. `nameOf` returns undefined for those that need none. */
+/** Throws if two of the tables have the same name. `nameOf` returns undefined for tables that need no name. */
 export function rejectTwice<T>(
   nodes: readonly Node[],
   values: readonly T[],
@@ -217,7 +217,7 @@ function inner(node: Node, key: string, value: Metadata, path: string): Node {
   return { table: value, path, document: node.document, line }
 }
 
-/** Reads opaque data: a table as it is, empty if the key is absent. At most 64 deep, so that it can be copied. */
+/** Reads opaque data: an unchanged table, empty if the key is absent. At most 64 deep, so that it can be copied. */
 export function metadata(node: Node, key: string): Metadata {
   const found = table(node, key)?.table ?? (Object.create(null) as Metadata)
   if (isDeeper(found, maxDataDepth)) throw errorAt(node, key, `nested deeper than ${maxDataDepth}`)

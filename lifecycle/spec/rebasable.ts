@@ -4,7 +4,7 @@ import { quote, readJson, texts } from './read.ts'
 import { describeTarget, sameTarget } from './target.ts'
 import type { LayersMetadata, Target } from './types.ts'
 
-/** The parts of an image that the rules of rebasing use. */
+/** The parts of an image that the rules for rebasing use. */
 export interface RebaseParty {
   readonly target: Target
   readonly labels: Readonly<Record<string, string>>

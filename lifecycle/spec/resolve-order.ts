@@ -2,7 +2,7 @@ import { BaleError } from '../errors.ts'
 import { appliesIn } from './exec-env.ts'
 import type { BuildpackDescriptor, Order, OrderElement } from './types.ts'
 
-/** The most groups that an order may expand to, and buildpacks in all of them: a few composites can multiply to billions. */
+/** The maximum of groups that an order may expand to, and of buildpacks in all of them: a few composites can multiply to billions. */
 const maxGroups = 10_000
 const maxElements = 1_000_000
 
@@ -17,9 +17,9 @@ export interface ExpandedGroup {
 /**
  * Expands an order into the groups to try, without composites (buildpack.md, "Order Resolution"): depth first, left to
  * right, the groups of extensions varying slowest. After the groups of an optional composite comes the group without it.
- * Leaves out what the order or the buildpack limits to other execution environments, and groups that become empty
+ * Leaves out elements that the order or the buildpack limits to other execution environments, and groups that become empty
  * (platform.md, "detector").
- * @param find returns the buildpack of that id and version, or throws
+ * @param find returns the buildpack with an id and version, or throws
  * @throws BaleError 'input' for a cycle and too many groups
  */
 export function resolveOrder(

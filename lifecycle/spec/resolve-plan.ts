@@ -11,7 +11,7 @@ import type {
   ResolvedPlan,
 } from './types.ts'
 
-/** The most provided and required names to examine: each `or` multiplies the trials. */
+/** The maximum of provided and required names to examine: each `or` multiplies the trials. */
 const maxWork = 10_000_000
 const maxReasons = 20
 
@@ -19,7 +19,7 @@ export type PlanResolution =
   | { readonly ok: true; readonly group: Group; readonly plan: ResolvedPlan }
   | { readonly ok: false; readonly reasons: readonly string[] }
 
-/** What passed detection: a buildpack, or an image extension, which is optional whatever the element says. */
+/** A buildpack that passed detection, or an image extension, which is always optional. */
 export interface PlanMember {
   readonly element: GroupElement
   readonly plan: BuildPlan
@@ -34,7 +34,7 @@ interface Choice extends Omit<PlanMember, 'plan'> {
 /**
  * Returns the first trial that resolves (buildpack.md, "Phase #1: Detection"). Each trial picks one alternative of each
  * buildpack's plan, left to right; the last buildpack's alternatives vary fastest. The group comes without the optional
- * buildpacks that the plan excluded. `reasons` says, for people, what each failed trial lacked.
+ * buildpacks that the plan excluded. `reasons` explains for each failed trial what was missing.
  * @param members in the group's order: extensions, then buildpacks
  * @throws BaleError 'input' when there are too many combinations of alternatives
  */
@@ -77,7 +77,7 @@ type Trial = { readonly kept: readonly Choice[]; readonly plan: ResolvedPlan } |
 
 /**
  * Excludes optional buildpacks with unmet requirements. Each exclusion removes what the buildpack provides and requires,
- * which can invalidate others, so it repeats until nothing changes. Exclusions only cause more exclusions, so their order
+ * which can invalidate other buildpacks, so this repeats until nothing changes. Exclusions only cause more exclusions, so their order
  * does not matter.
  */
 function runTrial(choices: readonly Choice[]): Trial {

@@ -15,7 +15,7 @@ type Unit = { readonly char: string } | 'any' | { readonly not: boolean; readonl
 class BadPattern extends Error {}
 
 /**
- * Matches like Go's filepath.Match: `*` any characters but `/`, `?` one of them, `[a-z]` and `[^a-z]` one of a class, `\`
+ * Matches like Go's filepath.Match: `*` matches any characters except `/`, `?` one of them, `[a-z]` and `[^a-z]` one of a class, `\`
  * escapes the next character. No `**`, no braces. The full name must match.
  * @throws BaleError 'input' for a malformed pattern
  */
@@ -84,7 +84,7 @@ function parseClass(chars: readonly string[], start: number): [Unit, number] {
 
 /**
  * Puts each chunk as far left as possible, without backtracking, so that the time is at most the product of the two lengths
- * for any pattern. Go does the same, which matters where a class matches `/`.
+ * for any pattern. Go does the same, which matters if a class matches `/`.
  */
 function matchChunks(chunks: readonly Chunk[], name: readonly string[]): boolean {
   let at = 0
@@ -123,7 +123,7 @@ function matchUnit(unit: Unit, char: string): boolean {
   return inClass !== unit.not
 }
 
-/** Returns what is wrong with a pattern of a slice, as far as that is known without the app directory. */
+/** Returns the problem with a slice's pattern, as far as it can be found without the app directory. */
 export function slicePatternProblem(pattern: string): string | undefined {
   if (!pattern.startsWith('/') && insideApp(pattern) === undefined) return 'leaves the application directory'
   return compile(pattern) ? undefined : 'is malformed'
@@ -148,11 +148,11 @@ export interface SliceAssignment {
 }
 
 /**
- * Assigns the app's files to slices. Each slice sees what those before it left. A directory that matches takes everything
+ * Assigns the app's files to slices. Each slice sees the files that earlier slices left. A matching directory takes everything
  * below it.
- * @param paths of files and directories, relative to the app, each after the directory it is in
+ * @param paths files and directories, relative to the app, each after its parent directory
  * @param appDir absolute: patterns may be absolute within it
- * @throws BaleError 'input' for a pattern that is malformed or leaves the app, naming its slice
+ * @throws BaleError 'input' for a pattern that is malformed or leaves the app, with the name of its slice
  */
 export function assignSlices(paths: readonly string[], slices: readonly Slice[], appDir: string): SliceAssignment {
   let rest = paths
@@ -179,7 +179,7 @@ export function assignSlices(paths: readonly string[], slices: readonly Slice[],
 }
 
 /**
- * The most match attempts: one for each file and slice, and one more for each pattern of the slice that is no plain name.
+ * The most match attempts: one for each file and slice, and one more for each pattern of the slice that is not a plain name.
  */
 const maxWork = 50_000_000
 

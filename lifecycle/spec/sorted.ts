@@ -1,12 +1,12 @@
 import { isTable } from './read.ts'
 import type { Metadata } from './types.ts'
 
-/** Formats JSON for labels: the same value gives the same text, whatever the order of its maps. */
+/** Formats JSON for labels: the same value gives the same text, regardless of the order of its maps. */
 
 export const sortedEntries = <T>(map: Readonly<Record<string, T>>): [string, T][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** Makes a map that can hold any key: an ordinary object would lose `__proto__`. */
+/** Makes a map that supports any key: an ordinary object would lose `__proto__`. */
 export function mapOf(entries: readonly (readonly [string, unknown])[]): Metadata {
   const map = Object.create(null) as Record<string, unknown>
   for (const [key, value] of entries) map[key] = value

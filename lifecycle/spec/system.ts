@@ -18,7 +18,7 @@ export function parseSystem(content: Uint8Array | string, where: string): System
 }
 
 /**
- * Adds the system's buildpacks around each group of the order, unless the group has the same id (platform.md, "detector").
+ * Adds the system's buildpacks around each group of the order, except ones that the group already has (platform.md, "detector").
  */
 export function withSystem(order: Order, system: System): Order {
   const around = (group: readonly OrderElement[]): readonly OrderElement[] => {

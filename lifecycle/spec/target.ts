@@ -9,14 +9,14 @@ import type { BuildpackDescriptor, BuildpackTarget, Target } from './types.ts'
 const bionicStack = 'io.buildpacks.stacks.bionic'
 const bionicDistro = { name: 'ubuntu', version: '18.04' }
 
-/** The architecture of this process, as OCI names it. Programs for another one run, where they run at all, in an emulator. */
+/** OCI's name for the architecture of this process. Programs for another one need an emulator. */
 export function ownArchitecture(): string {
   const names: Partial<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' }
   return names[process.arch] ?? process.arch
 }
 
 /**
- * Returns the target of an image, from its config, its labels and, where those lack it, its /etc/os-release.
+ * Returns the target of an image, from its config, its labels and, if those have no distribution, its /etc/os-release.
  * @param osRelease the text of that file, if the image has one
  */
 export function targetOf(
@@ -63,7 +63,7 @@ function unquote(value: string): string {
 }
 
 /**
- * Returns whether a buildpack supports a target. What either side leaves open matches anything. A buildpack without targets
+ * Returns whether a buildpack supports a target. A field that either side leaves out matches anything. A buildpack without targets
  * supports Linux, since it has bin/build.
  */
 export function matchesTarget(descriptor: BuildpackDescriptor, target: Target): boolean {
@@ -87,7 +87,7 @@ function matches(wanted: BuildpackTarget, target: Target): boolean {
   )
 }
 
-/** Returns whether an image for one target can replace one for the other. What either leaves open matches anything. */
+/** Returns whether an image for one target can replace one for the other. A field that either leaves out matches anything. */
 export function sameTarget(a: Target, b: Target): boolean {
   return (
     a.os === b.os &&

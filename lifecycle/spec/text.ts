@@ -1,10 +1,10 @@
-/** Decodes text that a person wrote by its byte order mark, which editors and shells on Windows write (S19). UTF-8 without one. */
+/** Decodes a user's text by its byte order mark, which editors and shells on Windows write (S19). Without a mark, as UTF-8. */
 export function textOf(bytes: Uint8Array): string {
   const text = fromUtf16(bytes)
   return typeof text === 'string' ? text : new TextDecoder().decode(text)
 }
 
-/** The text of what has the mark of UTF-16. Other bytes as they are, for readers that insist on valid UTF-8. */
+/** Decodes bytes with the mark of UTF-16. Returns other bytes unchanged, for readers that require valid UTF-8. */
 export function fromUtf16(bytes: Uint8Array): Uint8Array | string {
   const [first, second] = bytes
   if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(bytes)

@@ -1,4 +1,4 @@
-/** The parser of @iarna/toml 3.0.0, as far as toml-parser.ts extends it. The package declares only its public functions. */
+/** The parts of @iarna/toml 3.0.0's parser that toml-parser.ts extends. The package declares only its public functions. */
 declare module '@iarna/toml/lib/toml-parser.js' {
   /** A key, value or array that is being read. The parser has a stack of them. */
   export interface State {
@@ -16,9 +16,9 @@ declare module '@iarna/toml/lib/toml-parser.js' {
    * A state machine that reads a character at a time: `parse…` is a state, `record…` takes the result of the state above it.
    */
   export default class LibraryParser {
-    /** Null from the end of the text on. */
+    /** Null at and after the end of the text. */
     protected _buf: string | null
-    /** Where the current character is. */
+    /** The position of the current character. */
     protected ii: number
     protected char: number | undefined
     /** Counted from 0. */

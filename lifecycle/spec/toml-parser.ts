@@ -27,7 +27,7 @@ export const maxValues = 1 << 18
 /** The longest number or date, in characters. */
 const maxWord = 1000
 
-/** Alias for keys that the library would find in Object.prototype, which it takes for tables that are already there. */
+/** Alias for keys that the library would find in Object.prototype and treat as existing tables. */
 const mark = '\ue000'
 const toAlias = (key: string): string => (key in Object.prototype || key.startsWith(mark) ? mark + key : key)
 export const fromAlias = (key: string): string => (key.startsWith(mark) ? key.slice(1) : key)
@@ -43,7 +43,7 @@ type OurState = State & {
   line?: number
   /** The number of enclosing arrays and inline tables. */
   depth?: number
-  /** The number as it is written. */
+  /** The number as written. */
   word?: string
   /** The length of the part of `buf` that is one flat string. */
   flat?: number
@@ -67,7 +67,7 @@ export class TomlParser extends LibraryParser {
   readonly lines: Lines = new Map()
   /** The line of the key or header that was read last. */
   keyLine = 1
-  /** Tables that are closed: by a header of their own for `a.b = 1`, by such a key for a header. The library allows both. */
+  /** Closed tables: one with a header for keys like `a.b = 1`, one made by such a key for headers. The library allows both. */
   private readonly origins = new WeakMap<object, 'header' | 'key'>()
   declare protected state: OurState
   private values = 0
@@ -99,7 +99,7 @@ export class TomlParser extends LibraryParser {
     return super.recordInlineListValue(value)
   }
 
-  // ---- keys: their names, and the lines they stand on ----
+  // ---- keys: their names and their lines ----
 
   protected override parseKeyword(): unknown {
     this.count()
@@ -162,7 +162,7 @@ export class TomlParser extends LibraryParser {
     this.notePath(table, path, assignment.line)
     return next
   }
-  /** After `a.b.c = 1`, which may not have reached into a table with a header of its own. */
+  /** Called after `a.b.c = 1`, which may not extend a table with its own header. */
   private notePath(from: object, path: readonly string[], line: number): void {
     let table = from
     for (const [i, key] of path.entries()) {
@@ -174,7 +174,7 @@ export class TomlParser extends LibraryParser {
     }
   }
 
-  // ---- numbers and dates as they are written ----
+  // ---- numbers and dates as written ----
 
   protected override parseNumberSign(): unknown {
     this.state.word = this.peekWord()
@@ -200,7 +200,7 @@ export class TomlParser extends LibraryParser {
     return found
   }
 
-  /** Returns the exact number that was written. Refuses it rather than change it. */
+  /** Returns the exact number in the document. Refuses a number that it would have to change. */
   private exact(value: unknown): unknown {
     const written = this.state.word
     if (written === undefined || typeof value !== 'object' || value === null) return value
@@ -211,14 +211,14 @@ export class TomlParser extends LibraryParser {
     return Number.isInteger(number) ? new TomlFloat(number) : number
   }
 
-  // ---- long text at once: character by character, each costs a string of its own ----
+  // ---- reads long text at once: otherwise each character costs a string ----
 
-  /** Takes characters that stand for themselves, all but the last, which the library goes on from. */
+  /** Takes literal characters except the last, from which the library continues. */
   private takeRun(pattern: RegExp): void {
     if (this._buf === null) return
     const { state } = this
     if (state.buf.length - (state.flat ?? 0) > 1 << 20) {
-      state.buf.charCodeAt(0) // makes one string of the many that V8 keeps until someone looks
+      state.buf.charCodeAt(0) // makes V8 join its many partial strings
       state.flat = state.buf.length
     }
     pattern.lastIndex = this.ii

@@ -6,7 +6,7 @@ export type TomlTable = Record<string, unknown>
 
 /** @throws TomlError */
 export function parseTomlText(source: string): { root: TomlTable; lines: Lines } {
-  // TOML lets a parser choose its newline, and the library refuses CR at the end of a comment.
+  // TOML lets a parser choose the form of newlines, and the library refuses CR at the end of a comment.
   const text = source.replaceAll('\r\n', '\n')
   const bare = text.indexOf('\r')
   if (bare >= 0) throw new TomlError('a carriage return without a newline', lineAt(text, bare))
@@ -24,7 +24,7 @@ export function parseTomlText(source: string): { root: TomlTable; lines: Lines }
   }
 }
 
-/** Maps the library's messages to ours. Some of its messages contain a character of the document. */
+/** Maps the library's messages to Bale's. Some of its messages contain a character of the document. */
 const messages: readonly (readonly [RegExp, string])[] = [
   [/redefine|extend/, twice],
   [/^Unterminated (?:multi-line )?string/, 'a string does not end'],

@@ -1,4 +1,4 @@
-/** Values that TOML has and JavaScript lacks. Both kinds become plain JSON in a label, where TOML's types end anyway. */
+/** Values of TOML that JavaScript lacks. Both kinds become plain JSON in a label, which has no TOML types. */
 
 /** A date, a time or both, as written in the document: `1979-05-27T00:32:00.999999-07:00`. A string in JSON. */
 export class TomlDate {
@@ -23,7 +23,7 @@ export function parseDate(word: string): TomlDate | undefined {
 }
 
 function isDay(day: string): boolean {
-  const date = new Date(`${day}T00:00:00Z`) // makes March 1 of February 29 in the wrong year
+  const date = new Date(`${day}T00:00:00Z`) // turns February 29 into March 1 in years without it
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day)
 }
 

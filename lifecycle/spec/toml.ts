@@ -48,7 +48,7 @@ export function decode(content: Uint8Array | string, where: string): string {
 }
 
 function firstBadLine(content: Uint8Array): number {
-  // A newline is never part of a longer sequence, so each line can be judged alone.
+  // A newline is never part of a longer sequence, so each line can be checked alone.
   const decoder = new TextDecoder('utf-8', { fatal: true })
   for (let line = 1, start = 0; ; line++) {
     const end = content.indexOf(0x0a, start)

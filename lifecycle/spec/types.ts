@@ -1,6 +1,6 @@
 /**
- * The values of the specification, as the rest of Bale sees them: parsed, validated, readonly. Each document has a file
- * beside this one that reads and writes it. Keys are camelCase here whatever the document spells.
+ * The values of the specification for the rest of Bale: parsed, validated, readonly. Each document has a file
+ * beside this one that reads and writes it. Keys here are camelCase, regardless of the document's spelling.
  */
 
 /** Opaque data in TOML and JSON documents: preserved, never interpreted. */
@@ -16,7 +16,7 @@ export interface GroupElement {
   readonly optional?: boolean
 }
 
-/** group.toml (platform.md, "group.toml"): what was detected, in order. */
+/** group.toml (platform.md, "group.toml"): the detected buildpacks, in order. */
 export interface Group {
   readonly buildpacks: readonly GroupElement[]
   readonly extensions: readonly GroupElement[]
@@ -59,7 +59,7 @@ export interface BuildpackTarget {
   readonly distros: readonly { readonly name?: string; readonly version?: string }[]
 }
 
-/** What an image runs on (platform.md, "Target Data"). */
+/** The platform and distribution of an image (platform.md, "Target Data"). */
 export interface Target {
   readonly os: string
   readonly arch: string
@@ -90,7 +90,7 @@ export interface PlanEntry {
 export interface PlanProvider {
   readonly id: string
   readonly version: string
-  /** It is an image extension. */
+  /** Set for an image extension. */
   readonly extension?: true
 }
 
@@ -130,7 +130,7 @@ export interface LaunchDocument {
   readonly labels: readonly Label[]
 }
 
-/** metadata.toml, what build leaves for export and the launcher (platform.md, "metadata.toml"). */
+/** metadata.toml, the output of build for export and the launcher (platform.md, "metadata.toml"). */
 export interface BuildMetadata {
   readonly buildpacks: readonly GroupElement[]
   readonly extensions?: readonly GroupElement[]
@@ -159,20 +159,20 @@ export interface BuildpackLayersMetadata {
   /** store.toml's metadata. */
   readonly store?: Metadata
 }
-/** A layer in a label or a cache: types and metadata as the buildpack left them, and the diffID. */
+/** A layer in a label or a cache: the buildpack's types and metadata, and the diffID. */
 export interface LayerRecord extends LayerTypes {
   readonly sha: string
   readonly data: Metadata
 }
 export interface RunImageMetadata {
   readonly topLayer: string
-  /** `registry/repo@sha256:…`, or an image ID in a daemon. Never a path of the machine that built. */
+  /** `registry/repo@sha256:…`, or an image ID in a daemon. Never a path of the build machine. */
   readonly reference: string
   readonly image?: string
   readonly mirrors?: readonly string[]
 }
 
-/** What a cache keeps beside its layers: `io.buildpacks.lifecycle.cache.metadata`. */
+/** The metadata of a cache, beside its layers: `io.buildpacks.lifecycle.cache.metadata`. */
 export interface CacheMetadata {
   readonly buildpacks: readonly BuildpackLayersMetadata[]
   readonly sbom?: { readonly sha: string }
@@ -189,7 +189,7 @@ export interface Analyzed {
     readonly target?: Target
     readonly extend?: boolean
   }
-  /** There if image extensions took part. */
+  /** Present if image extensions took part. */
   readonly buildImage?: { readonly reference?: string; readonly extend?: boolean }
 }
 
