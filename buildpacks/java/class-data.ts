@@ -8,7 +8,7 @@ import type { Switch } from './launch-script.ts'
 /**
  * Creates an archive of the classes that a Spring Boot application loads until it is ready. The JVM maps it into memory instead of
  * parsing and verifying the classes at each start (JEP 310). The application starts once for it, and ends before it answers.
- * @param switches options of the start: those that are on there are on here
+ * @param switches options of the image's start: those that are on there are also on in this start
  */
 export async function provideClassData(
   context: BuildContext,

@@ -19,7 +19,7 @@ export interface Composer {
   readonly program: string
   /** PHP with the extensions that Composer needs itself. */
   readonly php: Php
-  /** Archives of packages and what repositories say, kept from one build to the next. */
+  /** Archives of packages and metadata of repositories, kept from one build to the next. */
   readonly cache: Layer
   /** Its own directory, which is removed after the build together with any secrets. */
   readonly home: string

@@ -259,7 +259,7 @@ async function textOf(app: App, name: string): Promise<string> {
   return (await app.read(name)) ?? ''
 }
 
-/** The application's names, each directory listed once. */
+/** The names of the application's files. It reads each directory only once. */
 class Files {
   readonly app: App
   readonly #listed = new Map<string, Promise<readonly string[]>>()

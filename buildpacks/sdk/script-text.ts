@@ -15,7 +15,7 @@ export function withoutComments(script: string): string {
   return without(script, ['//', '/*'])
 }
 
-/** The same with a blank in place of each template as well, which may be a script that another one writes. */
+/** The same, with a blank also in place of each template literal, which may contain a generated script. */
 export function withoutCommentsAndTemplates(script: string): string {
   return without(script, ['//', '/*', '`'])
 }

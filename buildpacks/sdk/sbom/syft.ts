@@ -45,7 +45,7 @@ function artifact({ name, version, purl, license, cpe }: Component) {
     type,
     foundBy: '',
     locations: [],
-    // What packages say need not be a valid expression, which the second one would have to be.
+    // `spdxExpression` has to be a valid expression, which the text of a package often is not.
     licenses:
       license === undefined ? [] : [{ value: license, spdxExpression: '', type: 'declared', urls: [], locations: [] }],
     language,
