@@ -15,21 +15,21 @@ import { lifecycleLayer } from './lifecycle-image.ts'
 export interface BuilderImageParts {
   /** The assembled lifecycle. */
   readonly folder: string
-  /** The folder of `bale` (cli.ts), with the run image in it unless a registry has that. */
+  /** The folder of `bale` (cli.ts). It contains the run image, unless that is in a registry. */
   readonly cli: string
   readonly builder: Builder
   /** The build image of the stack. */
   readonly base: StackImage
-  /** Its name for the platform that will use the builder, as `run.toml` and labels have it. */
+  /** The names of the run image, in the format of `run.toml` and labels. */
   readonly runImage: { readonly image: string; readonly mirrors: readonly string[] }
 }
 
-/** The home of a job, whoever its user is. Buildpacks get another one. */
+/** The home of a job, for any user. Buildpacks get another one. */
 const home = '/home/bale'
-/** What a build in a container of the image writes to: lifecycle/platform/container-workspace.ts. */
+/** The directories that a build in a container of the image writes to: lifecycle/platform/container-workspace.ts. */
 const written = ['/app', home, '/layers', '/workspace']
 
-/** A builder image on the stack's build image, with the assembled lifecycle, in which `bale` builds too. */
+/** A builder image on the stack's build image, with the assembled lifecycle and `bale`, which can build in it. */
 export function builderImage({ folder, cli, builder, base, runImage }: BuilderImageParts): ImagePlan {
   const packages: LayerSource = { kind: 'source', createdBy: 'Debian packages', tar: () => createReadStream(base.tar) }
   const plan = makeBuilder({
@@ -43,26 +43,26 @@ export function builderImage({ folder, cli, builder, base, runImage }: BuilderIm
   return { ...plan, config: layers => forJobs(plan.config(layers)) }
 }
 
-/** What a job in a container of the image needs, which any user may run. */
+/** Adds settings for jobs in a container of the image, with any user. */
 function forJobs(config: ImageConfig): ImageConfig {
   return {
     ...config,
     config: {
       ...config.config,
       Env: [...(config.config?.Env ?? []).filter(e => !e.startsWith('HOME=')), `HOME=${home}`],
-      // Writable where the root file system is not, for any user.
+      // Volumes are writable for any user, even if the root file system is read-only.
       Volumes: Object.fromEntries(written.map(path => [path, {}])),
     },
   }
 }
 
-/** `bale`, on the PATH, and under the name by which a job of kaniko's starts its program. */
+/** `bale`, on the PATH, and under the name of the program that a kaniko job starts. */
 function cliLayer(dir: string): LayerSource {
   const link = (imagePath: string, target: string): LayerEntry => ({ kind: 'symlink', imagePath, target, ...root })
   return layerSource(`Bale ${baleVersion}`, [
     ...tree(dir, '/cnb/bale'),
     { kind: 'directory', imagePath: '/kaniko', mode: 0o755, ...root },
-    // Jobs write their config.json there, as users that nobody knows beforehand.
+    // Jobs write their config.json there, with any user id.
     { kind: 'directory', imagePath: '/kaniko/.docker', mode: 0o777, ...root },
     link('/kaniko/executor', '../cnb/bale/executor'),
     link('/usr/local/bin/bale', '/cnb/bale/bale'),

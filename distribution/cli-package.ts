@@ -13,7 +13,7 @@ import {
 } from './debian-package.ts'
 import type { Arch } from './machine.ts'
 
-/** What `bale build` needs of Debian, or of Ubuntu: see scripts/setup.mjs for why. */
+/** The packages of Debian or Ubuntu that `bale build` needs. scripts/setup.mjs says why. */
 const depends = ['bubblewrap', 'ca-certificates', 'debian-archive-keyring', 'mmdebstrap', 'uidmap']
 
 export function describeCli(arch: Arch): PackageDescription {
@@ -32,7 +32,7 @@ export function describeCli(arch: Arch): PackageDescription {
 }
 
 /**
- * The program in /usr/lib/bale, and what shells and man(1) find of it, written from the same definitions as its help.
+ * The program in /usr/lib/bale, with completion scripts and man pages from the same definitions as its help.
  * @param folder `bale/`, assembled: see cli.ts
  */
 export function cliContents(folder: string, root: string): PackageContents {
@@ -47,7 +47,7 @@ export function cliContents(folder: string, root: string): PackageContents {
   put('/usr/share/zsh/vendor-completions/_bale', writeCompletion(program, 'zsh'))
   put('/usr/share/fish/vendor_completions.d/bale.fish', writeCompletion(program, 'fish'))
   contents.set('/usr/share/doc/bale/changelog.gz', compressed(readFileSync(join(root, 'CHANGELOG.md'))))
-  // The licences of all that is in it, as LICENSES.txt has them.
+  // The licences of the whole package, from LICENSES.txt.
   contents.set('/usr/share/doc/bale/copyright', document(join(folder, 'LICENSES.txt')))
   return contents
 }

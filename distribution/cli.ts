@@ -26,23 +26,23 @@ export interface CliParts {
   readonly root: string
   /** The bundle for this machine: dist/bale. */
   readonly bundle: string
-  /** What it was made of, by paths from the root. */
+  /** The sources of the bundle, as paths from the root. */
   readonly sources: readonly string[]
 }
 
-/** Not for others: when the bundle was made, and what one kind of machine makes of the programs. */
+/** Selects files to keep: all but the bundle's stamp and, for other kinds of machines, compiled code (`.v8`). */
 const left = (machine: Machine) => (path: string) =>
   basename(path) !== 'stamp' && (machine.native || !path.endsWith('.v8'))
 
 /**
- * Puts `bale` together in `out` with its own Node and C library: it runs in any image, from any folder, without installation.
- * @param shared the folder of a lifecycle in the same image, from which Node and the libraries are linked instead
+ * Assembles `bale` in `out` with its own Node and C library: it runs in any image, from any folder, without installation.
+ * @param shared the folder of a lifecycle in the same image: then Node and the libraries are links to it
  */
 export function assembleCli({ arch, root, bundle, sources }: CliParts, out: string, shared?: string): void {
   const machine = machineFor(arch)
   mkdirSync(out, { recursive: true })
   cpSync(bundle, out, { recursive: true, verbatimSymlinks: true, filter: left(machine) })
-  // Images for another platform have its launcher. In the builder image, all are for its own.
+  // Images for another platform need its launcher. The builder image only builds for its own.
   const launchers = (shared === undefined ? archs : [arch]).map(name => `launcher-linux-${name}`)
   for (const name of readdirSync(join(out, 'launcher'))) rmSync(join(out, 'launcher', name))
   for (const name of launchers) {
@@ -51,13 +51,13 @@ export function assembleCli({ arch, root, bundle, sources }: CliParts, out: stri
   }
   buildHelpers(arch, join(out, 'lifecycle'))
   runTool(join(root, 'distribution/dispatcher/build'), [arch, join(out, 'bale')])
-  // What goes into builders and packages of buildpacks that this program makes.
+  // For builders and buildpack packages that this program makes.
   for (const name of ['dispatcher', 'supervisor'])
     runTool(join(root, 'distribution', name, 'build'), [arch, join(out, 'runtime', name)])
   copyFileSync(join(root, 'distribution/dispatcher/start.cjs'), join(out, 'start.cjs'))
   for (const name of ['node', 'executor']) symlinkSync('bale', join(out, name))
   const { loader, others } = libraries(machine)
-  // One that can be read, to be copied by users to whom the other one belongs not: see nodeRuntime.
+  // A readable copy, for users who do not own the other one: see nodeRuntime.
   copyFileSync(loader, join(out, 'runtime', basename(loader)))
   if (shared !== undefined) {
     for (const name of ['nodejs', ...[loader, ...others].map(path => basename(path))])
@@ -73,7 +73,7 @@ export function assembleCli({ arch, root, bundle, sources }: CliParts, out: stri
   chmodSync(join(out, basename(loader)), 0o711)
 }
 
-/** Those that do not depend on the umask of whoever made the files. */
+/** Sets modes that do not depend on the umask of the files' creator. */
 function setModes(dir: string): void {
   chmodSync(dir, 0o755)
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
@@ -86,11 +86,11 @@ function setModes(dir: string): void {
 export interface SharedParts {
   readonly builder: Builder
   readonly runImage: { readonly image: string; readonly mirrors: readonly string[] }
-  /** That of the image that buildpacks run in. */
+  /** The config of the image that buildpacks run in. */
   readonly config: ImageConfig
 }
 
-/** In the builder image, buildpacks and phases are where platforms expect them, and the run image has the builder's name for it. */
+/** For the builder image: links buildpacks and phases to the places that platforms expect, and sets the builder's run image. */
 export function shareWithBuilder(out: string, { builder, runImage, config }: SharedParts): void {
   for (const name of ['buildpacks', 'lifecycle']) rmSync(join(out, name), { recursive: true, force: true })
   symlinkSync('../lifecycle', join(out, 'lifecycle'))

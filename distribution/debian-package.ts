@@ -7,9 +7,9 @@ import { compressLayer } from '../lifecycle/layers/compression/compress.ts'
 import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-bytes.ts'
 import type { Arch } from './machine.ts'
 
-// deb(5), deb-control(5) and Debian's policy, without dpkg-deb: its bytes depend on its version and on the clock.
+// Implements deb(5), deb-control(5) and Debian's policy. dpkg-deb's output would depend on its version and on the clock.
 
-/** What a package installs: files, links and directories by their absolute paths; parents are made. */
+/** The contents of a package: files, links and directories by their absolute paths. Parents are added. */
 export type PackageContents = ReadonlyMap<string, PackageFile>
 export type PackageFile =
   | { readonly kind: 'file'; readonly from: string; readonly mode: number }
@@ -20,17 +20,17 @@ export interface PackageDescription {
   readonly name: string
   readonly version: string
   readonly arch: Arch
-  /** What must be there, and what some builds use. */
+  /** Required packages, and packages that some builds use. */
   readonly depends: readonly string[]
   readonly suggests: readonly string[]
-  /** The synopsis, and paragraphs. */
+  /** The synopsis, then paragraphs. */
   readonly description: readonly [string, ...string[]]
 }
 
-/** As `dpkg-deb --build` names it. */
+/** The file name that `dpkg-deb --build` gives. */
 export const packageFile = ({ name, version, arch }: PackageDescription): string => `${name}_${version}_${arch}.deb`
 
-/** Writes a package, which appears when it is whole. Its bytes depend on what is in it alone. */
+/** Writes a package atomically. Its bytes depend only on its contents. */
 export async function writeDebianPackage(
   description: PackageDescription,
   contents: PackageContents,
@@ -55,7 +55,7 @@ export async function writeDebianPackage(
   await deb.commit(file)
 }
 
-const maintainer = 'The Bale authors <authors@bale.invalid>' // a field must have an address; RFC 2606 has one for nobody
+const maintainer = 'The Bale authors <authors@bale.invalid>' // the field requires an address; RFC 2606 reserves `.invalid`
 
 function controlOf({ name, version, arch, depends, suggests, description }: PackageDescription, size: number): string {
   const [synopsis, ...paragraphs] = description
@@ -106,7 +106,7 @@ function directoriesOf(contents: readonly (readonly [string, PackageFile])[]): S
   return found
 }
 
-/** Directories before what is in them. */
+/** Lists directories before their contents. */
 function dataEntries(contents: readonly (readonly [string, PackageFile])[]): ArchiveEntry[] {
   const directories = [...directoriesOf(contents)].map(path => [path, undefined] as const)
   const all = [...directories, ...contents].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -129,7 +129,7 @@ function sizeOf(entry: PackageFile): number {
 
 const text = (name: string, content: string) => ({ name, kind: 'bytes', content: Buffer.from(content) }) as const
 
-/** A document below /usr/share, as policy wants manual pages and changelogs compressed. */
+/** A compressed document below /usr/share. Debian's policy requires that for manual pages and changelogs. */
 export const compressed = (content: string | Uint8Array): PackageFile => ({
   kind: 'bytes',
   content: gzipSync(content, { level: 9 }),

@@ -4,7 +4,7 @@ import { lifecycleVersion } from '../lifecycle/version.ts'
 
 export { apis, oldestApis }
 
-/** lifecycle.toml, which platforms look for in the tarball when they make a builder (buildpacks RFC 0049). */
+/** lifecycle.toml, which platforms read from the tarball when they make a builder (buildpacks RFC 0049). */
 export function lifecycleToml(): string {
   return formatToml({ api: oldestApis, apis, lifecycle: { version: lifecycleVersion } })
 }

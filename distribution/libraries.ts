@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import { packageUrl, type Component } from '../buildpacks/sdk/sbom/component.ts'
 import { type Machine, runTool } from './machine.ts'
 
-/** What Node is linked with (ld.so(8)), besides the loader. Name lookups need no more since glibc 2.34. */
+/** The libraries that Node is linked with (ld.so(8)), besides the loader. Since glibc 2.34, name lookups need no others. */
 const sonames = ['libc.so.6', 'libdl.so.2', 'libgcc_s.so.1', 'libm.so.6', 'libpthread.so.0', 'libstdc++.so.6']
 
-/** The loader and the libraries that a lifecycle brings along, as paths on this machine. */
+/** The loader and the libraries that a lifecycle contains, as paths on this machine. */
 export function libraries({ loader, libraryDir }: Machine): { readonly loader: string; readonly others: string[] } {
   return { loader: join(libraryDir, loader), others: sonames.map(name => join(libraryDir, name)) }
 }
 
-/** The Debian packages they are from. */
+/** The Debian packages of the libraries. */
 export function libraryComponents({ libraryPackages }: Machine): Component[] {
   const distro = /^ID=(.*)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'debian'
   return libraryPackages.map(name => {

@@ -12,8 +12,8 @@ export const created = '1980-01-01T00:00:01Z'
 export const root = { uid: 0, gid: 0 }
 
 /**
- * The image with a lifecycle and next to nothing else: it needs no base, and what is not there has no vulnerabilities.
- * pack runs analyzer, restorer and exporter in it, as root, and kpack takes its last layer for builders.
+ * The image with a lifecycle and almost nothing else: it needs no base, and missing programs have no vulnerabilities.
+ * pack runs analyzer, restorer and exporter in it, as root, and kpack copies its last layer into builders.
  * @param folder the assembled lifecycle
  */
 export function lifecycleImage(arch: Arch, folder: string): ImagePlan {
@@ -41,7 +41,7 @@ export function lifecycleLayer(folder: string): LayerSource {
   ])
 }
 
-/** The version and what it can, for platforms that look at the image only. */
+/** The version and supported APIs, for platforms that read only the image's labels. */
 function labels(): Record<string, string> {
   return {
     'io.buildpacks.builder.metadata': JSON.stringify({ lifecycle: { version: lifecycleVersion }, api: oldestApis }),
@@ -52,7 +52,7 @@ function labels(): Record<string, string> {
   }
 }
 
-/** What container engines (users by name) and libc (names of hosts: /etc/hosts first) look up. */
+/** The files that container engines (for user names) and libc (for host names: /etc/hosts first) look up. */
 function baseEntries(): LayerEntry[] {
   const file = (imagePath: string, text: string): LayerEntry => {
     return { kind: 'file', imagePath, mode: 0o644, content: Buffer.from(text), ...root }

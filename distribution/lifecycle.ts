@@ -9,7 +9,7 @@ import { type Machine, runTool } from './machine.ts'
 import { fetchNode } from './node.ts'
 import { allLicenses, nodeComponents, npmPackages, ownComponent, sbomFiles } from './sbom.ts'
 
-/** What the dispatcher can be called as; `node` is for buildpacks. */
+/** The names under which the dispatcher runs; `node` is for buildpacks. */
 export const phaseNames: readonly string[] = [
   'analyzer',
   'builder',
@@ -22,8 +22,8 @@ export const phaseNames: readonly string[] = [
 ]
 
 /**
- * Puts a whole lifecycle together in `out`: `lifecycle.toml`, and `lifecycle/` without folders in it, because pack takes
- * nothing from deeper. Modes do not depend on the umask, and nothing in it on this machine's paths or clock.
+ * Assembles a lifecycle in `out`: `lifecycle.toml`, and `lifecycle/` without subfolders, because pack ignores
+ * deeper files. Modes do not depend on the umask, and contents do not depend on this machine's paths or clock.
  */
 export async function assembleLifecycle(machine: Machine, root: string, out: string): Promise<void> {
   const dir = join(out, 'lifecycle')

@@ -2,17 +2,17 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { BaleError } from '../lifecycle/errors.ts'
 
-/** What differs between the machines a lifecycle is made for, all of it named by Debian or by npm. */
+/** The differences between the machines that a lifecycle is made for, in the terms of Debian or npm. */
 export interface Machine {
-  /** As in OCI images and in the tarball's name. */
+  /** The architecture in OCI images and in the tarball's name. */
   readonly arch: Arch
-  /** It is the kind of machine that this is. */
+  /** Whether this machine is of the same kind. */
   readonly native: boolean
   readonly npmPackage: `node-linux-${'x64' | 'arm64'}`
   readonly loader: string
-  /** Where this machine has the libraries of that one. */
+  /** The directory on this machine with the libraries of that one. */
   readonly libraryDir: string
-  /** The Debian packages they are from. */
+  /** The Debian packages of the libraries. */
   readonly libraryPackages: readonly string[]
   readonly strip: string
 }
@@ -40,7 +40,7 @@ export function machineFor(arch: Arch): Machine {
   }
 }
 
-/** Runs a program of the machine to its end, and gives what it printed. */
+/** Runs a program of this machine, and returns its output. */
 export function runTool(program: string, args: readonly string[], cwd?: string): string {
   try {
     return execFileSync(program, args, { encoding: 'utf8', cwd, stdio: ['ignore', 'pipe', 'pipe'] })

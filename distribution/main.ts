@@ -1,4 +1,4 @@
-// Makes what others install of Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... [--stack DIR] lifecycle|lifecycle-image|builder-image|cli|deb`.
+// Makes the files by which users install Bale: `node distribution/main.ts [--out DIR] [--arch ARCH]... [--stack DIR] lifecycle|lifecycle-image|builder-image|cli|deb`.
 import { createReadStream, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -24,26 +24,26 @@ import { writeTarball, writeTreeTarball } from './tarball.ts'
 const root = resolve(import.meta.dirname, '..')
 
 interface Job {
-  /** Where results go, and drafts of them. */
+  /** The directory for results, and for drafts of them. */
   readonly out: string
   readonly archs: readonly Arch[]
-  /** Those that the command line names. */
+  /** The architectures on the command line. */
   readonly named: readonly Arch[]
-  /** Where `linux-<arch>/` is, once it is made. */
+  /** Makes `linux-<arch>/` if needed, and returns its path. */
   readonly folder: (arch: Arch) => Promise<string>
-  /** Where `bale/`, the program, is in a directory that is gone afterwards. */
+  /** Makes `bale/`, the program, in a temporary directory, and returns its path. */
   readonly program: (arch: Arch) => Promise<string>
-  /** Makes dist/bale, and gives the sources that went in. */
+  /** Makes dist/bale, and returns its sources. */
   readonly bundled: () => Promise<readonly string[]>
-  /** What the builder calls its run image; else what builder.toml says. */
+  /** The name of the run image in the builder; by default the one in builder.toml. */
   readonly runImage: string | undefined
-  /** The folder of the builder image's stack, if it is not the one that builder.toml names. */
+  /** The folder of the builder image's stack, if it differs from the one in builder.toml. */
   readonly stackDir: string | undefined
-  /** The builder image holds its run image, so that a build needs no registry for it. */
+  /** Whether the builder image contains its run image, so that a build needs no registry for it. */
   readonly withRunImage: boolean
 }
 
-/** Makes its files and gives their paths. */
+/** Makes the files of one kind, and returns their paths. */
 type Make = (job: Job) => Promise<string[]>
 const products: Record<string, Make> = {
   lifecycle,
@@ -77,7 +77,7 @@ const ownRunImage = { image: 'bale/run:trixie', mirrors: [] }
 
 /**
  * `builder-image.tar` and `run-image.tar`, for this machine's architecture unless others are named. Debian's packages are
- * configured by running them: QEMU runs the programs of the other (lifecycle/processes/emulation.ts).
+ * configured by running their programs: QEMU runs those of another architecture (lifecycle/processes/emulation.ts).
  */
 async function builder(job: Job): Promise<string[]> {
   const { out, runImage } = job
@@ -137,7 +137,7 @@ async function makeBuilder(
   return { builder: builderImage(parts), run }
 }
 
-/** `bale-linux-<arch>.tgz`: the folder `bale/`, to be unpacked or mounted in any image. */
+/** `bale-linux-<arch>.tgz`: the folder `bale/`, to unpack or mount in any image. */
 async function cli({ out, archs, program }: Job): Promise<string[]> {
   const files: string[] = []
   for (const arch of archs) {
@@ -148,7 +148,7 @@ async function cli({ out, archs, program }: Job): Promise<string[]> {
   return files
 }
 
-/** `bale_<version>_<arch>.deb`: the same in /usr/lib, with what shells and man(1) look for. */
+/** `bale_<version>_<arch>.deb`: the same in /usr/lib, with completion scripts and man pages. */
 async function deb({ out, archs, program }: Job): Promise<string[]> {
   const files: string[] = []
   for (const arch of archs) {
@@ -160,7 +160,7 @@ async function deb({ out, archs, program }: Job): Promise<string[]> {
   return files
 }
 
-/** Makes `linux-<arch>/`, which is replaced when the new one is whole. */
+/** Makes `linux-<arch>/`, and replaces the old one when the new one is complete. */
 async function assemble(out: string, arch: Arch): Promise<string> {
   const draft = join(out, leaseName())
   const folder = join(out, `linux-${arch}`)

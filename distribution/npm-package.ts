@@ -1,5 +1,5 @@
-// npm's `prepack`: makes what the published package holds and a checkout does not need: launchers for both architectures,
-// the declarations of the three entry points, and the licences of what is bundled.
+// npm's `prepack`: makes the files that only the published package needs: launchers for both architectures,
+// the declarations of the three entry points, and the licences of bundled packages.
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -17,7 +17,7 @@ if (import.meta.main) {
   writeLicenses(sources, join(root, 'dist', 'LICENSES.txt'))
 }
 
-/** Writes the declarations that the entry points lead to, and no others: a consumer's compiler checks each. */
+/** Writes only the declarations that are reachable from the entry points, since a consumer's compiler checks each. */
 function declareTypes(out: string): void {
   mkdirSync(join(root, 'dist'), { recursive: true })
   const work = mkdtempSync(join(root, 'dist', '.types-'))
@@ -35,7 +35,7 @@ function declareTypes(out: string): void {
         rootDir: '../..',
         outDir: 'all',
       },
-      // The ambient declarations of some libraries are files of their own.
+      // The ambient declarations of some libraries are in separate files.
       include: ['../../lifecycle/**/*.d.ts'],
       files: entryPoints.map(file => `../../${file}`),
     }
@@ -44,7 +44,7 @@ function declareTypes(out: string): void {
     execFileSync(process.execPath, [tsc, '-p', config], { stdio: ['ignore', 'inherit', 'inherit'], cwd: root })
     const wanted = join(work, 'public')
     const entries = entryPoints.map(file => join(all, declarationOf(file)))
-    // They use Node's types, and TypeScript 6 takes none in by itself.
+    // They use Node's types, which TypeScript 6 does not include by default.
     for (const file of entries) writeFileSync(file, `/// <reference types="node" />\n${readFileSync(file, 'utf8')}`)
     for (const file of reachable(entries)) cpSync(file, join(wanted, relative(all, file)), { recursive: true })
     rmSync(out, { recursive: true, force: true })
@@ -58,7 +58,7 @@ function declarationOf(file: string): string {
   return file.replace(/\.ts$/, '.d.ts')
 }
 
-/** The declarations that some import, directly or not. */
+/** The declarations that these files import, directly or indirectly. */
 function reachable(files: readonly string[]): Set<string> {
   const found = new Set(files)
   for (const file of found) {

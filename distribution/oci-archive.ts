@@ -9,8 +9,8 @@ import { indexSink } from '../lifecycle/stores/store.ts'
 import { layoutStore } from '../lifecycle/stores/layout/store.ts'
 
 /**
- * Writes an OCI archive with one image of that name: an index of the same thing for several architectures (image-spec
- * image-index.md). Its bytes are the layers', the same each time.
+ * Writes an OCI archive with one named image: an index of the same image for several architectures (image-spec
+ * image-index.md). The same layers give the same bytes.
  */
 export async function writeOciArchive(file: string, name: string, plans: readonly ImagePlan[]): Promise<void> {
   const tmpDir = join(dirname(file), leaseName())
@@ -24,7 +24,7 @@ export async function writeOciArchive(file: string, name: string, plans: readonl
   }
 }
 
-/** Writes an OCI image layout with one image, which has no name. */
+/** Writes an OCI image layout with one image without a name. */
 export async function writeLayout(dir: string, plan: ImagePlan): Promise<void> {
   const store = layoutStore(dir)
   await store.putImage(await storeLayers(plan, store), [''])

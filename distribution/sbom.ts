@@ -12,7 +12,7 @@ import { type NodeFiles, nodeVersion } from './node.ts'
 
 const formats = { cdx: cycloneDx, spdx, syft }
 
-/** The bills of materials of a binary, by the file names that platform.md ("exporter", -launcher-sbom) asks for. */
+/** The bills of materials of a binary, with the file names of platform.md ("exporter", -launcher-sbom). */
 export function sbomFiles(name: string, components: readonly Component[]): Map<string, string> {
   const subject: SbomSubject = { name, type: 'application', tool: { id: 'bale', version: lifecycleVersion } }
   const sorted = withoutDuplicates(components)
@@ -21,18 +21,18 @@ export function sbomFiles(name: string, components: readonly Component[]): Map<s
   )
 }
 
-/** A program of ours. */
+/** A program of Bale. */
 export function ownComponent(name: string, version: string): Component {
   return { name, version, purl: packageUrl('generic', name, version), license: 'Apache-2.0' }
 }
 
-/** A package of npm's, and where it lies. */
+/** An npm package and its directory. */
 export interface NpmPackage {
   readonly dir: string
   readonly component: Component
 }
 
-/** The packages that a bundle was made of. */
+/** The packages in a bundle. */
 export function npmPackages(inputs: readonly string[], root: string): NpmPackage[] {
   const dirs = inputs.flatMap(input => /^.*node_modules\/(@[^/]+\/)?[^/]+(?=\/)/.exec(input)?.[0] ?? [])
   return [...new Set(dirs)].sort().map(dir => {
@@ -43,7 +43,7 @@ export function npmPackages(inputs: readonly string[], root: string): NpmPackage
   })
 }
 
-/** What `process.versions` has besides software: interfaces and data. */
+/** The entries of `process.versions` that are not software: interfaces and data. */
 const notSoftware = new Set(['cldr', 'modules', 'napi', 'node', 'tz', 'unicode'])
 
 /** Node, and the libraries that are compiled into it. */
@@ -62,7 +62,7 @@ export function nodeComponents(versions: Readonly<Record<string, string | undefi
   ]
 }
 
-/** The licences of everything in the folder, one after the other, as they want to be passed on. */
+/** Joins the licences of everything in the folder, since they must be passed on. */
 export function licenses(sections: readonly { readonly title: string; readonly files: readonly string[] }[]): string {
   return sections
     .flatMap(({ title, files }) => {
@@ -74,13 +74,13 @@ export function licenses(sections: readonly { readonly title: string; readonly f
 
 export interface Licensed {
   readonly root: string
-  /** The sources of the bundles: of npm's packages among them come licences. */
+  /** The sources of the bundles, whose npm packages have licences. */
   readonly sources: readonly string[]
   readonly machine: Machine
   readonly node: NodeFiles
 }
 
-/** LICENSES.txt of what runs on a Node and C libraries of its own. */
+/** LICENSES.txt of a program with its own Node and C libraries. */
 export function allLicenses({ root, sources, machine, node }: Licensed): string {
   return licenses([
     { title: 'Bale', files: [join(root, 'LICENSE')] },

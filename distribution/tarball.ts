@@ -5,14 +5,14 @@ import { compressLayer } from '../lifecycle/layers/compression/compress.ts'
 import { type ArchiveEntry, tarBytes } from '../lifecycle/stores/archive/tar-bytes.ts'
 
 /**
- * Writes the tarball of an assembled lifecycle: `lifecycle.toml` first, which platforms read before they decide about the
- * rest, then the files by name. The file appears when it is whole.
+ * Writes the tarball of an assembled lifecycle: `lifecycle.toml` first, which platforms read before the
+ * rest, then the files by name. The tarball appears only when it is complete.
  */
 export async function writeTarball(folder: string, file: string): Promise<void> {
   await writeEntries(file, () => entries(folder))
 }
 
-/** The same of a folder and all that is below it, by name. */
+/** The same for a folder and everything below it, by name. */
 export async function writeTreeTarball(dir: string, folder: string, file: string): Promise<void> {
   await writeEntries(file, () => treeEntries(dir, folder))
 }

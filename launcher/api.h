@@ -6,7 +6,7 @@
 
 enum { PLATFORM_API_OLDEST = 7, PLATFORM_API_NEWEST = 15, BUILDPACK_API_OLDEST = 7, BUILDPACK_API_NEWEST = 12 };
 
-/* `0.N` gives N; -1 for anything else: there is no version 1 yet, and `0` is 0.0, which nothing here supports. */
+/* Returns N for `0.N`, and -1 for anything else: there is no version 1 yet, and `0` is 0.0, which is not supported. */
 static inline int api_minor(Str version) {
   if (version.len < 3 || version.len > 4 || version.ptr[0] != '0' || version.ptr[1] != '.') return -1;
   int minor = 0;
@@ -24,7 +24,7 @@ static inline bool buildpack_api_supported(int minor) {
   return minor >= BUILDPACK_API_OLDEST && minor <= BUILDPACK_API_NEWEST;
 }
 
-/* The user's arguments replace a process's `args` rather than follow them, if both APIs have that. */
+/* The user's arguments replace a process's `args` instead of following them, if both APIs support that. */
 static inline bool args_are_overridable(int platform, int buildpack) { return platform >= 10 && buildpack >= 9; }
 /* Buildpack API 0.9 removed the shell: every process is direct. */
 static inline bool processes_are_direct(int buildpack) { return buildpack >= 9; }

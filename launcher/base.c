@@ -11,7 +11,7 @@ enum { CHUNK = 1 << 16 };
 static void **allocations;
 static size_t allocation_count, allocation_cap;
 
-/* One malloc for each allocation, so that a sanitizer sees where each ends. */
+/* One malloc for each allocation, so that a sanitizer knows where each ends. */
 void *allocate(size_t size) {
   if (allocation_count == allocation_cap) {
     allocation_cap = allocation_cap ? allocation_cap * 2 : 64;
@@ -35,7 +35,7 @@ void *allocate(size_t size) {
     size_t chunk = size > CHUNK / 4 ? size : CHUNK;
     char *at = sys_map(chunk);
     if (!at) fail(EXIT_LAUNCH, "out of memory: %d more bytes; raise the memory limit", (int)chunk);
-    if (chunk == size) return at; /* large: its own pages, and the chunk in use stays in use */
+    if (chunk == size) return at; /* large: its own pages; the current chunk stays in use */
     next = at;
     end = at + chunk;
   }
@@ -122,7 +122,7 @@ static void sift_down(Str *items, size_t at, size_t len) {
   }
 }
 
-/* Heap sort: no recursion and no bad case, for a directory may hold 100,000 files. */
+/* Heap sort: no recursion and no bad case, since a directory may have 100,000 files. */
 void list_sort(StrList *list) {
   for (size_t i = list->len / 2; i-- > 0;) sift_down(list->items, i, list->len);
   for (size_t last = list->len; last-- > 1;) {
@@ -154,7 +154,7 @@ size_t utf8_length(const char *p, const char *end) {
   if (u[0] < 0xC2 || u[0] > 0xF4 || left < len) return 0;
   for (size_t i = 1; i < len; i++)
     if ((u[i] & 0xC0) != 0x80) return 0;
-  /* overlong forms, surrogates, and what lies past U+10FFFF */
+  /* overlong forms, surrogates, and characters above U+10FFFF */
   if ((u[0] == 0xE0 && u[1] < 0xA0) || (u[0] == 0xED && u[1] > 0x9F)) return 0;
   if ((u[0] == 0xF0 && u[1] < 0x90) || (u[0] == 0xF4 && u[1] > 0x8F)) return 0;
   return len;

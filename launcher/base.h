@@ -15,13 +15,13 @@ void *memset(void *to, int byte, size_t size);
 int memcmp(const void *a, const void *b, size_t size);
 #endif
 
-/* platform.md#launcher Outputs: the only exit codes of the launcher itself. */
+/* The only exit codes of the launcher itself (platform.md#launcher Outputs). */
 enum { EXIT_FAILED = 1, EXIT_PLATFORM_API = 11, EXIT_BUILDPACK_API = 12, EXIT_LAUNCH = 82 };
 
-/* main.c's; start.c calls it with what the kernel gave. Returns an exit code, if it returns. */
+/* In main.c; start.c calls it with the kernel's arguments. Returns an exit code, if it returns. */
 int program_main(int argc, char **argv, char **envp);
 
-/* A string with its length. What str_concat3, read_file and TOML strings give also ends in NUL, for the kernel. */
+/* A string with its length. Results of str_concat3, read_file and TOML strings also end in NUL, for the kernel. */
 typedef struct {
   const char *ptr;
   size_t len;
@@ -37,9 +37,9 @@ typedef struct {
 
 Str str(const char *terminated);
 bool str_equal(Str a, Str b);
-int str_compare(Str a, Str b); /* by bytes, as the specification's "alphabetically ascending" is read */
+int str_compare(Str a, Str b); /* by bytes: "alphabetically ascending" in the specification */
 bool str_has_byte(Str s, char byte);
-bool str_split(Str s, char at, Str *before, Str *after); /* at the first `at`; without one, all is before */
+bool str_split(Str s, char at, Str *before, Str *after); /* at the first `at`; without one, everything is before */
 Str str_concat3(Str a, Str b, Str c);
 const char *path_join(const char *directory, Str name);
 Str path_last_element(Str path);
@@ -49,7 +49,7 @@ bool list_contains(const StrList *list, Str item);
 void list_sort(StrList *list);
 bool list_has_sorted(const StrList *list, Str item); /* list_contains, for a sorted list of any length */
 
-/* Memory is zeroed and lives as long as the process, which is a few milliseconds: until execve. */
+/* Memory is zeroed and lives until execve, a few milliseconds. */
 void *allocate(size_t size);
 void *grow(void *items, size_t len, size_t *cap, size_t item_size); /* room for one more item */
 #ifdef HOSTED
@@ -60,8 +60,8 @@ void release_all(void); /* between the inputs of a fuzzer */
 size_t utf8_length(const char *p, const char *end);
 
 /*
- * One line on stderr. %s, %.*s, %d and %% only. What %s shows may come from a hostile file name or argument, so control
- * characters are escaped and long values are cut.
+ * Prints one line on stderr. Supports only %s, %.*s, %d and %%. Values of %s may come from a hostile file name or
+ * argument, so control characters are escaped and long values are cut.
  */
 _Noreturn void fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,9 +1,9 @@
 /*
- * What the launcher adds to a start. Run: launcher/build bench && launcher/dist/bench [rounds]
+ * Measures the time that the launcher adds to a start. Run: launcher/build bench && launcher/dist/bench [rounds]
  *
- * Starts a program that does nothing, in turns by itself and through the launcher, with an image of three buildpacks of
- * four layers each (bin, lib, two env files), and prints the difference: of the medians, and of the fastest tenth,
- * which is what counts when the machine is busy with other things.
+ * Starts a program that does nothing, alternately by itself and through the launcher, with an image of three buildpacks
+ * of four layers each (bin, lib, two env files). Prints the difference of the medians, and of the fastest tenth, which
+ * counts when the machine is busy.
  */
 #include <spawn.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Of sorted times; `part` of 10 is the time that a tenth of the starts were faster than. */
+/* A quantile of sorted times: with `part` 10, a tenth of the starts were faster than the result. */
 static double quantile(const double *times, int count, int part) { return times[count / part]; }
 
 static void write_file(const char *path, const char *content) {

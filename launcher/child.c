@@ -2,7 +2,7 @@
 
 /* ---- signals ---- */
 
-static volatile SignalSet caught; /* handlers run only inside ppoll: everywhere else the signals are blocked */
+static volatile SignalSet caught; /* handlers run only inside ppoll: elsewhere the signals are blocked */
 
 static void on_signal(int signal) { caught |= signal_bit(signal); }
 
@@ -16,7 +16,7 @@ void watch_begin(Watch *watch) {
   for (int i = 0; i < WATCHED; i++) {
     SignalAction handle = {.handler = (uintptr_t)on_signal}, *before = &watch->before[watched[i]];
     sys_sigaction(watched[i], NULL, before);
-    /* Ignored on purpose, by nohup say, stays ignored; but a child's end must be seen. */
+    /* A signal that was ignored on purpose, for example by nohup, stays ignored; but a child's end must be noticed. */
     if (before->handler == 1 && watched[i] != SIGCHLD) continue;
     sys_sigaction(watched[i], &handle, NULL);
     watch->handled |= signal_bit(watched[i]);
@@ -29,7 +29,7 @@ static void restore_signals(const Watch *watch) {
   sys_sigmask(SIG_SETMASK, &watch->mask_before, NULL);
 }
 
-/* Waits for input, a signal or the timeout; `mask_before` leaves blocked what was blocked when we came. */
+/* Waits for input, a signal or the timeout; `mask_before` keeps signals blocked that were blocked at the start. */
 static void wait_for_event(const Watch *watch, PollFd *input, const TimeSpec *timeout) {
   SignalSet mask = watch->mask_before & ~signal_bit(SIGCHLD);
   sys_ppoll(input, input ? 1 : 0, timeout, &mask);
@@ -42,7 +42,7 @@ static int stop_signal(void) {
   return 0;
 }
 
-/* The app must not start after a stop signal: end as the signal would have ended us. */
+/* The app must not start after a stop signal, so the launcher ends as the signal would have ended it. */
 static void die_if_stopped(const Watch *watch) {
   int signal = stop_signal();
   if (!signal) return;
@@ -71,7 +71,7 @@ typedef struct {
   int read, write;
 } Pipe;
 
-/* Both ends above 3, so that the child's duplicates onto 0 and 3 never close what is still needed. */
+/* Both ends are above 3, so that the child's duplicates onto 0 and 3 never close a descriptor that is still needed. */
 static Pipe open_pipe(const char *path) {
   int ends[2], failed = sys_pipe(ends);
   for (int i = 0; i < 2 && failed >= 0; i++) {
@@ -85,8 +85,8 @@ static Pipe open_pipe(const char *path) {
 }
 
 /*
- * In the child. Standard input is an empty pipe: the app's input is the app's. /dev/null would do, if the image has
- * one. When execve fails, its errno goes up `trouble`, which a successful execve closes.
+ * Runs in the child. Standard input is an empty pipe, since only the app may read its input, and the image may have no
+ * /dev/null. If execve fails, its errno is written to `trouble`, which a successful execve closes.
  */
 _Noreturn static void become(const Watch *watch, const char *path, char **envp, int input, int output, int trouble) {
   char *argv[] = {(char *)path, NULL};
@@ -119,7 +119,7 @@ static int spawn(const Watch *watch, const char *path, char **envp, int *output)
   return pid;
 }
 
-/* Takes what is there now. False at the end: every copy of the write end is closed. */
+/* Reads the output that is available. False at the end: every copy of the write end is closed. */
 static bool drain(int fd, const char *path, int pid, char *output, size_t *size) {
   for (;;) {
     char beyond;
@@ -136,7 +136,7 @@ static bool drain(int fd, const char *path, int pid, char *output, size_t *size)
   }
 }
 
-/* Reaps everything that has ended: as process 1 the launcher also inherits what exec.d programs leave behind. */
+/* Reaps all ended processes: as process 1, the launcher also inherits processes that exec.d programs leave behind. */
 static bool has_ended(int pid, int *status) {
   bool ended = false;
   int ended_status, one;
@@ -152,8 +152,7 @@ size_t child_run(const Watch *watch, const char *path, char **envp, char output[
   SignalSet passed_on = 0;
   bool open = true;
 
-  /* Until the program itself ends. A daemon that it leaves behind may hold file descriptor 3 for as long as it likes.
-   */
+  /* Waits until the program itself ends. A daemon that it leaves behind may keep file descriptor 3 open. */
   while (!has_ended(pid, &status)) {
     wait_for_event(watch, open ? &input : NULL, NULL);
     for (int i = 0; i < WATCHED; i++) {

@@ -1,4 +1,4 @@
-/* Running one exec.d program: its file descriptor 3, its end, and the signals that come meanwhile. */
+/* Runs one exec.d program: its file descriptor 3, its end, and signals that arrive meanwhile. */
 #ifndef CHILD_H
 #define CHILD_H
 
@@ -7,9 +7,8 @@
 enum { MAX_CHILD_OUTPUT = 1 << 20 };
 
 /*
- * From the first program to the last, signals that mean "stop" are held back and looked at only while we wait. As
- * process 1 of a container the launcher would otherwise not notice them at all: the kernel drops what process 1 does
- * not handle.
+ * From the first program to the last, stop signals are blocked and handled only while waiting. Otherwise, as process 1
+ * of a container, the launcher would never notice them: the kernel drops signals that process 1 does not handle.
  */
 typedef struct {
   SignalSet mask_before;

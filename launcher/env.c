@@ -10,8 +10,8 @@ static Variable *add(Env *env, Str name, const char *entry) {
 }
 
 /*
- * A name given twice: the last one counts, as it does for container runtimes, and the app sees only that one. What a
- * program would make of two (C and Go take the first, bash the last) can then no longer differ from what we checked.
+ * Of a repeated name the last one counts, as for container runtimes, and the app sees only that one. Programs differ in
+ * which one they use (C and Go the first, bash the last), so the app could see another value than the checked one.
  */
 Env env_from(char **envp) {
   Env env = {0};
@@ -58,13 +58,13 @@ char **env_vector(const Env *env) {
   return vector;
 }
 
-/* The launcher's own directories would let a process start the launcher when it asks for `web` or `bash`. */
+/* With the launcher's own directories in PATH, a process that starts `web` or `bash` could start the launcher. */
 static bool is_launcher_directory(Str directory) {
   while (directory.len > 1 && directory.ptr[directory.len - 1] == '/') directory.len--;
   return str_equal(directory, S("/cnb/process")) || str_equal(directory, S("/cnb/lifecycle"));
 }
 
-/* False if nothing is left. Empty elements, which mean the current directory, stay where they are. */
+/* False if nothing is left. Empty elements, which mean the current directory, stay. */
 static bool clean_path(Str path, Str *out) {
   char *kept = allocate(path.len + 2), *to = kept;
   bool any = false;

@@ -1,4 +1,4 @@
-/* The environment being built for the app: one entry a name, in the order they came. */
+/* The environment for the app: one entry for each name, in the original order. */
 #ifndef ENV_H
 #define ENV_H
 
@@ -17,12 +17,12 @@ typedef struct {
 
 Env env_from(char **envp);
 bool env_get(const Env *env, Str name, Str *value);
-Str env_or(const Env *env, Str name, Str fallback); /* an empty value counts as none */
+Str env_or(const Env *env, Str name, Str fallback); /* an empty value counts as unset */
 void env_set(Env *env, Str name, Str value);
 void env_unset(Env *env, Str name);
 char **env_vector(const Env *env); /* for execve */
 
-/* platform.md#launch-environment: what the launcher removes before buildpacks add anything. */
+/* Removes the launcher's variables before buildpacks add any (platform.md#launch-environment). */
 void env_remove_launcher_variables(Env *env);
 
 #endif

@@ -5,8 +5,8 @@
 #include "toml.h"
 
 /*
- * buildpack.md#execd-output-toml: top-level keys and strings. A name must be a bare key; quoting it does not help, for
- * the rule keeps `=` and NUL out of the environment.
+ * buildpack.md#execd-output-toml: top-level keys and strings. A name must be a bare key, even if it is quoted: this
+ * keeps `=` and NUL out of the environment.
  */
 bool execd_apply_output(char *output, size_t size, Env *env, ParseError *error) {
   TomlDocument document;
@@ -28,7 +28,7 @@ bool execd_apply_output(char *output, size_t size, Env *env, ParseError *error) 
 typedef struct {
   Env *env;
   Watch watch;
-  bool watching; /* from the first program on: most images have none, and then no signal is touched */
+  bool watching; /* from the first program on; without programs, as in most images, signals do not change */
 } Run;
 
 static void run_one(void *context, const char *path) {
@@ -39,7 +39,7 @@ static void run_one(void *context, const char *path) {
   if (kind == NOT_THERE) fail(EXIT_LAUNCH, "exec.d %s: a link to nothing; rebuild the image", path);
   if (kind != A_FILE) fail(EXIT_LAUNCH, "exec.d %s: not a regular file", path);
 
-  char *output = allocate(MAX_CHILD_OUTPUT); /* each its own: values are decoded in place and stay there */
+  char *output = allocate(MAX_CHILD_OUTPUT); /* one for each program: values are decoded in place and stay there */
   size_t size = child_run(&run->watch, path, env_vector(run->env), output);
   ParseError error;
   if (!execd_apply_output(output, size, run->env, &error))

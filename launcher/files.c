@@ -22,7 +22,7 @@ FileContent read_file(const char *path, size_t max) {
   if (stat.size < 0 || (uint64_t)stat.size > max)
     fail(EXIT_LAUNCH, "%s is too large: the limit is %d bytes", path, (int)max);
 
-  /* A byte more than the size, so that a file that grew meanwhile is noticed rather than cut. */
+  /* One byte more than the size, so that a file that grew meanwhile is noticed instead of cut. */
   size_t size = (size_t)stat.size, len = 0;
   char *content = allocate(size + 2);
   for (;;) {

@@ -4,12 +4,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char *source = allocate(size); /* exactly as large as the input: a read past its end is seen */
+  char *source = allocate(size); /* exactly as large as the input, so a read past its end is detected */
   if (size) memcpy(source, data, size);
   Metadata metadata;
   ParseError error = {0};
   bool good = metadata_parse(source, size, &metadata, &error);
-  if (!good && (!error.what || error.line < 1)) __builtin_trap(); /* a refusal says what and where */
+  if (!good && (!error.what || error.line < 1)) __builtin_trap(); /* an error says what and where */
   release_all();
   return 0;
 }

@@ -11,7 +11,7 @@ static Str escape_id(Str id) {
 
 Layers layers_find(const char *directory, const Metadata *metadata) {
   Layers layers = {.of_buildpack = allocate(metadata->buildpack_count * sizeof(StrList))};
-  Map seen = {0}; /* `a/b` and `a_b` share a directory: its layers count once */
+  Map seen = {0}; /* `a/b` and `a_b` share a directory, whose layers count once */
   for (size_t i = 0; i < metadata->buildpack_count; i++) {
     Str id = escape_id(metadata->buildpacks[i].id);
     if (map_get(&seen, NULL, id)) continue;
@@ -59,7 +59,7 @@ static void prepend_layer_paths(const StrList *layers, Env *env) {
     }
 }
 
-/* `env`, `env.launch` and `env.launch/<process>` of one layer, in the order they apply. */
+/* `env`, `env.launch` and `env.launch/<process>` of one layer, in the order in which they apply. */
 typedef struct {
   struct {
     const char *path;
@@ -69,7 +69,7 @@ typedef struct {
   Env *env;
 } LayerEnv;
 
-enum { MAX_ENV_FILE = 1 << 20 }; /* the kernel takes 128 KiB a variable; what is longer fails by name when we execve */
+enum { MAX_ENV_FILE = 1 << 20 }; /* the kernel's limit is 128 KiB a variable; execve fails for longer ones by name */
 
 static Str read_env_file(const char *path) {
   FileContent file = read_file(path, MAX_ENV_FILE);
@@ -79,8 +79,8 @@ static Str read_env_file(const char *path) {
 }
 
 /*
- * buildpack.md#delimiter: a delimiter counts for all concatenation within its layer. A directory's own comes first;
- * after that the layer's most specific one.
+ * buildpack.md#delimiter: a delimiter applies to all concatenation within its layer. A directory's own delimiter takes
+ * precedence; then the layer's most specific one.
  */
 static Str find_delimiter(const LayerEnv *layer, size_t own, Str name) {
   Str file = str_concat3(name, S(".delim"), S(""));
@@ -98,7 +98,7 @@ static void apply_env_file(const LayerEnv *layer, size_t own, Str file) {
   bool has_suffix = str_split(file, '.', &name, &suffix);
   bool append = str_equal(suffix, S("append")), prepend = str_equal(suffix, S("prepend"));
   bool fallback = str_equal(suffix, S("default")), override = !has_suffix || str_equal(suffix, S("override"));
-  if (!append && !prepend && !fallback && !override) return; /* .delim is read when needed; others mean nothing */
+  if (!append && !prepend && !fallback && !override) return; /* .delim is read when needed; others have no meaning */
   if (file_kind(path) == A_DIRECTORY) return;
   if (!name.len || str_has_byte(name, '=')) fail(EXIT_LAUNCH, "%s: the file's name is no variable's name", path);
 

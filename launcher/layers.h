@@ -1,4 +1,4 @@
-/* The launch layers in the image, and what they do to the environment. */
+/* The launch layers in the image, and their effect on the environment. */
 #ifndef LAYERS_H
 #define LAYERS_H
 
@@ -6,7 +6,7 @@
 #include "metadata.h"
 
 typedef struct {
-  StrList *of_buildpack; /* in group order: absolute paths of its layers, by name ascending */
+  StrList *of_buildpack; /* in group order: absolute paths of each one's layers, by ascending name */
   size_t count;
 } Layers;
 
@@ -15,9 +15,9 @@ typedef void LayerFile(void *context, const char *path);
 Layers layers_find(const char *directory, const Metadata *metadata);
 
 /*
- * Each entry that is not a directory: of `<layer>/<folder>` for all layers, then of `<layer>/<folder>/<process>` for
- * all layers (platform.md#launcher Execution, the order of exec.d and profile.d). Without a process type, only the
- * first.
+ * Visits each entry that is not a directory: of `<layer>/<folder>` for all layers, then of `<layer>/<folder>/<process>`
+ * for all layers (platform.md#launcher Execution, the order of exec.d and profile.d). Without a process type, only the
+ * former.
  */
 void layers_each_file(const Layers *layers, Str folder, Str process_type, LayerFile *visit, void *context);
 

@@ -1,6 +1,6 @@
 /*
- * The launcher: the entrypoint of every image Bale makes. It reads what the builder recorded, makes the environment
- * that the buildpacks asked for, and becomes the app.
+ * The launcher is the entrypoint of every image that Bale makes. It reads the builder's records, makes the environment
+ * that the buildpacks request, and becomes the app.
  *
  *   /cnb/process/<type> [<arg>...]
  *   /cnb/lifecycle/launcher [--] [<command> <arg>...]
@@ -15,12 +15,12 @@
 #ifndef VERSION
 #define VERSION "dev"
 #endif
-/* Not printed; for `strings` on an image whose origin is in doubt. */
+/* Not printed: `strings` shows it for an image of unknown origin. */
 __attribute__((used, retain)) static const char built_as[] = "bale-launcher (" VERSION ")";
 
 /*
- * With standard input, output or error closed, the first files opened here would take their numbers and receive what
- * the app prints. The app gets /dev/null there, or, in an image without it, finds them as closed as we did.
+ * If standard input, output or error is closed, the first files opened here would get its number and then the app's
+ * output. The app gets /dev/null there or, in an image without it, the closed descriptors.
  */
 static void fill_standard_descriptors(void) {
   for (int fd = 0; fd <= 2; fd++) {
@@ -31,7 +31,7 @@ static void fill_standard_descriptors(void) {
   }
 }
 
-/* Every API before any other input (platform.md#usage). */
+/* Checks every API before any other input (platform.md#usage). */
 static int check_platform_api(const Env *env) {
   const char *supported = "0.7, 0.8, 0.9, 0.10, 0.11, 0.12, 0.13, 0.14 or 0.15";
   Str version = env_or(env, S("CNB_PLATFORM_API"), S(""));
@@ -55,7 +55,7 @@ static void check_buildpack_apis(const Metadata *metadata) {
   }
 }
 
-/* Absolute, without a slash at the end: exec.d programs and PATH must not depend on where the app moves to. */
+/* Absolute, without a slash at the end: exec.d programs and PATH must not depend on the working directory. */
 static const char *absolute(Str path, const char *base) {
   while (path.len > 1 && path.ptr[path.len - 1] == '/') path.len--;
   if (path.ptr[0] == '/') return str_concat3(path, S(""), S("")).ptr;

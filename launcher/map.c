@@ -1,13 +1,13 @@
 #include "map.h"
 
-/* FNV-1a: whoever crafts names that collide slows the start of his own image only. */
+/* FNV-1a: colliding names only slow the start of the image that contains them. */
 static size_t hash(const void *scope, Str name) {
   uint64_t h = 14695981039346656037u ^ ((uintptr_t)scope >> 4);
   for (size_t i = 0; i < name.len; i++) h = (h ^ (unsigned char)name.ptr[i]) * 1099511628211u;
   return (size_t)(h ^ h >> 29);
 }
 
-/* The slot that has the name, or the free one where it belongs. */
+/* The slot with the name, or the free one for it. */
 static MapSlot *find(const Map *map, const void *scope, Str name) {
   for (size_t at = hash(scope, name);; at++) {
     MapSlot *slot = &map->slots[at & (map->cap - 1)];

@@ -1,7 +1,7 @@
 /*
  * A hash map from (scope, name) to a pointer. One map serves all the tables of a TOML document (the scope is the
- * table), another the environment (no scope): a file of a million keys or a cluster of 30,000 service variables stays
- * linear.
+ * table), another the environment (no scope): time stays linear for a file of a million keys or a cluster of 30,000
+ * service variables.
  */
 #ifndef MAP_H
 #define MAP_H

@@ -15,7 +15,7 @@ static bool wrong(Reader *reader, const TomlValue *value, const char *what) {
   return false;
 }
 
-/* The strings become arguments and paths: a NUL, which TOML can write as \u0000, would cut them short unseen. */
+/* The strings become arguments and paths, which a NUL (\u0000 in TOML) would silently cut. */
 static bool take_string(Reader *reader, const TomlValue *value, Str *out, const char *what) {
   if (value->kind != TOML_STRING) return wrong(reader, value, what);
   if (str_has_byte(value->text, 0)) return wrong(reader, value, "a string holds a NUL character");
@@ -69,7 +69,7 @@ static bool read_process(Reader *reader, const TomlValue *table, Process *proces
 
 static bool read_buildpack(Reader *reader, const TomlValue *table, Buildpack *buildpack) {
   if (!get_string(reader, table, S("id"), &buildpack->id, "buildpacks.id must be a string")) return false;
-  /* Identifiers become directory names, `/` as `_`: these would leave the layers directory. */
+  /* Identifiers become directory names, with `_` for `/`: the refused ones would leave the layers directory. */
   if (!buildpack->id.len) return wrong(reader, table, "a buildpack has no id");
   if (str_equal(buildpack->id, S(".")) || str_equal(buildpack->id, S("..")))
     return wrong(reader, table, "buildpacks.id may not be . or ..");
@@ -114,7 +114,7 @@ bool metadata_parse(char *source, size_t size, Metadata *out, ParseError *error)
 
 Metadata metadata_read(const char *layers) {
   const char *path = path_join(layers, S("config/metadata.toml"));
-  /* The image was not built for this launcher: no launch has begun, so the status is the generic one. */
+  /* The image was not built for this launcher. No launch has begun, so the status is the generic one. */
   if (file_kind(path) == NOT_THERE) fail(EXIT_FAILED, "cannot read %s: %s", path, error_text(-ENOENT));
   FileContent file = read_file(path, MAX_METADATA);
   Metadata metadata;

@@ -10,16 +10,16 @@ typedef struct {
 
 typedef struct {
   Str type;
-  StrList command, args; /* strings end in NUL and hold none */
+  StrList command, args; /* strings end in NUL and contain none */
   bool direct;
-  bool direct_given; /* what metadata.toml says wins over what the buildpack's API implies */
+  bool direct_given; /* metadata.toml takes precedence over the buildpack API */
   Str working_dir; /* empty: the app's directory */
   Str buildpack_id;
   StrList exec_env; /* empty: every execution environment */
 } Process;
 
 typedef struct {
-  Buildpack *buildpacks; /* in group order, which is the order of everything the launcher applies */
+  Buildpack *buildpacks; /* in group order, in which the launcher applies everything */
   size_t buildpack_count, buildpack_cap;
   Process *processes;
   size_t process_count, process_cap;
@@ -30,7 +30,7 @@ typedef struct {
   const char *what;
 } ParseError;
 
-bool metadata_parse(char *source, size_t size, Metadata *out, ParseError *error); /* spends the source */
+bool metadata_parse(char *source, size_t size, Metadata *out, ParseError *error); /* overwrites the source */
 Metadata metadata_read(const char *layers);
 const Buildpack *metadata_buildpack(const Metadata *metadata, Str id);
 

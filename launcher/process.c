@@ -2,7 +2,7 @@
 
 #include "api.h"
 
-/* For error messages: `"web", "worker"`, as many as one line is good for. */
+/* For error messages: `"web", "worker"`, as many as fit in one line. */
 static Str show_list(Str so_far, Str item) {
   if (so_far.len > 500) return so_far;
   Str joined = str_concat3(so_far, so_far.len ? S(", \"") : S("\""), item);
@@ -15,8 +15,8 @@ static bool is_eligible(const Process *process, int platform_api, Str exec_env) 
 }
 
 /*
- * The process named like argv[0]'s last element, or NULL if no process is named so. Of several eligible ones the last
- * counts, as buildpack.md#launchtoml-toml has it for processes of one type.
+ * The process with the name of argv[0]'s last element, or NULL if there is none. Of several eligible ones the last
+ * counts, by the rule of buildpack.md#launchtoml-toml for processes of one type.
  */
 static const Process *find_process(const Metadata *metadata, Str name, int platform_api, Str exec_env) {
   const Process *found = NULL;
@@ -51,7 +51,7 @@ static void add_arguments(StrList *list, char **arguments, int count) {
 }
 
 static int buildpack_api_of(const Process *process, const Metadata *metadata) {
-  if (!process->buildpack_id.len) return 0; /* not recorded: take `direct` and `args` as they stand */
+  if (!process->buildpack_id.len) return 0; /* not recorded: `direct` and `args` apply unchanged */
   const Buildpack *buildpack = metadata_buildpack(metadata, process->buildpack_id);
   if (!buildpack)
     fail(EXIT_LAUNCH,
@@ -81,7 +81,7 @@ Start process_choose(const Metadata *metadata, int platform_api, Str exec_env, i
 
   const Process *process = find_process(metadata, name, platform_api, exec_env);
   if (process) {
-    /* The type names directories below: env.launch/<type>. */
+    /* The type becomes a directory name below: env.launch/<type>. */
     if (str_equal(name, S(".")) || str_equal(name, S(".."))) fail(EXIT_LAUNCH, "a process type may not be . or ..");
     return start_of_process(process, metadata, platform_api, arguments, count);
   }

@@ -1,11 +1,11 @@
-/* Which command to run, and how (platform.md#launcher Inputs). */
+/* Decides which command to run, and how (platform.md#launcher Inputs). */
 #ifndef PROCESS_H
 #define PROCESS_H
 
 #include "metadata.h"
 
 typedef struct {
-  Str type;        /* of a buildpack's process; empty for a user's command */
+  Str type;        /* a buildpack's process; empty for a user's command */
   StrList argv;    /* the command and its arguments; never empty */
   bool direct;     /* without a shell */
   Str working_dir; /* empty: the app's directory */

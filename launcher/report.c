@@ -1,7 +1,7 @@
-/* Errors and warnings: one line each, whatever stands in the names they show. */
+/* Errors and warnings: one line each, with any characters in the names that they show. */
 #include "base.h"
 
-enum { LINE = 8192, SHOWN = 1500 }; /* four values cut to SHOWN, and the words between them, fit in a LINE */
+enum { LINE = 8192, SHOWN = 1500 }; /* four values cut to SHOWN and the text between them fit in a LINE */
 
 typedef struct {
   char text[LINE];
@@ -26,7 +26,7 @@ static void put_number(Line *line, int number) {
   while (len) put(line, digits[--len]);
 }
 
-/* A name must not forge a line or drive the terminal: C0, DEL, C1 (C2 80 to C2 9F) and broken UTF-8 are escaped. */
+/* A name must not forge a line or control the terminal: C0, DEL, C1 (C2 80 to C2 9F) and broken UTF-8 are escaped. */
 static void put_escaped(Line *line, Str s) {
   const char *p = s.ptr, *end = s.ptr + (s.len < SHOWN ? s.len : SHOWN);
   while (p < end) {
@@ -73,7 +73,7 @@ static void print_line(const char *prefix, const char *format, va_list arguments
   }
   line.text[line.len++] = '\n';
 
-  /* If nobody reads stderr, the exit code must still be ours, and the app must inherit SIGPIPE as it was. */
+  /* If stderr has no reader, the exit code must still be the launcher's, and the app must inherit SIGPIPE unchanged. */
   SignalAction ignore = {.handler = 1}, before;
   bool ignored = sys_sigaction(SIGPIPE, &ignore, &before) == 0;
   for (size_t done = 0; done < line.len;) {

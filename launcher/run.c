@@ -1,9 +1,9 @@
-/* Processes without a shell, and what both kinds share. */
+/* Processes without a shell, and the common code of both kinds. */
 #include "run.h"
 
 #include "files.h"
 
-/* execve says only "too long". The limit hit by accident is that on a single string: look for the one. */
+/* execve reports only "too long". The usual cause is the limit of a single string, so this looks for it. */
 _Noreturn static void fail_too_long(const char *path, char **argv, char **envp) {
   enum { MAX_STRING = 128 << 10 };
   for (; *envp; envp++) {

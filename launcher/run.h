@@ -10,7 +10,7 @@ _Noreturn void run_direct(const Start *start, const char *working_dir, const Env
 _Noreturn void run_shell(const Start *start, const char *app, const char *working_dir, const Layers *layers,
                          const Env *env);
 
-/* What the two share. The PATH searched is that of the environment made for the app. */
+/* Common to both kinds. Searches the PATH of the app's environment. */
 void run_enter(const char *directory, const char *whose);
 const char *run_find(Str command, const Env *env, const char **denied); /* denied: found, but not executable */
 _Noreturn void run_program(const char *path, const StrList *arguments, const Env *env);

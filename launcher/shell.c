@@ -1,18 +1,18 @@
-/* Processes with a shell: what the user types after `launcher`, and those of buildpacks before Buildpack API 0.9. */
+/* Processes with a shell: the user's command after `launcher`, and processes of buildpacks before Buildpack API 0.9. */
 #include "files.h"
 #include "run.h"
 
 /*
- * Every path and word reaches bash as an argument of this fixed script, never as a part of it: no file name can be run.
+ * Every path and word is an argument of this fixed script, never a part of it, so no file name can run as code.
  * Arguments: bash itself as $0, working directory, number of files to source, these files, then the command and its
  * arguments.
  *
- * - Sourced files may change anything, positional parameters and options too, so the words wait in an array.
- * - A lone command is a script. With arguments, the command and they are "shell-parsed tokens" (Buildpack API < 0.9): a
- *   word with `$` or a backquote is expanded as in double quotes; one without has nothing to expand and stays as it is.
- * - The second bash replaces the first, and the command the second: one process all along. Through it a command may be
- *   a builtin or an exported function, and does not see what sourced files set without exporting it.
- * - --norc, because bash -c reads ~/.bashrc after all when its standard input is a socket.
+ * - Sourced files may change anything, even positional parameters and options, so an array keeps the words.
+ * - A single command is a script. With arguments, all words are "shell-parsed tokens" (Buildpack API < 0.9): a word
+ *   with `$` or a backquote is expanded as in double quotes; other words stay unchanged.
+ * - The second bash replaces the first, and the command replaces the second, so there is always one process. The second
+ *   bash allows a builtin or an exported function as the command, and hides variables that sourced files do not export.
+ * - --norc, because bash -c still reads ~/.bashrc if its standard input is a socket.
  */
 static const char shell_script[] =
     "launcher_words=(\"$@\")\n"
@@ -38,7 +38,7 @@ static const char shell_script[] =
 
 static void add_profile(void *context, const char *path) {
   if (file_kind(path) == SOMETHING_ELSE) fail(EXIT_LAUNCH, "cannot source %s: not a regular file", path);
-  list_add(context, str(path)); /* a link to nothing: bash says so, and goes on */
+  list_add(context, str(path)); /* a dangling link: bash reports it and continues */
 }
 
 static Str decimal(size_t number) {
@@ -54,7 +54,7 @@ void run_shell(const Start *start, const char *app, const char *working_dir, con
   const char *app_profile = path_join(app, S(".profile"));
   if (file_kind(app_profile) == A_FILE) list_add(&profiles, str(app_profile));
 
-  /* Said here, where the words are ours. bash goes there once the profiles have run. */
+  /* Checked here for the launcher's own error message. bash changes to it after the profiles have run. */
   run_enter(working_dir, "working");
   run_enter(app, "app");
 

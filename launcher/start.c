@@ -1,6 +1,6 @@
 /*
- * What libc would have brought: the entry point, the system call instruction, and the four memory functions that the
- * compiler may call on its own. With -DHOSTED libc brings all but the calls.
+ * The parts of a libc: the entry point, the system call instruction, and the four memory functions that the compiler
+ * may call on its own. With -DHOSTED, libc provides all but the system calls.
  */
 #include "base.h"
 
@@ -62,7 +62,7 @@ long sys_call(long number, long a, long b, long c, long d, long e, long f) {
 }
 #endif
 
-/* The kernel hands a program its stack: argc, then argv and envp, each ended by a null pointer. */
+/* The kernel passes a program its stack: argc, then argv and envp, each ended by a null pointer. */
 _Noreturn void start_on_stack(long *stack);
 _Noreturn void start_on_stack(long *stack) {
   int argc = (int)stack[0];
@@ -100,7 +100,7 @@ int memcmp(const void *a, const void *b, size_t size) {
 
 #endif
 
-/* amd64 insists on being told how a handler returns; arm64 finds the way in the vDSO. */
+/* amd64 requires the code by which a handler returns; arm64 finds it in the vDSO. */
 #if defined(__x86_64__)
 __asm__(
     ".text\n"

@@ -1,11 +1,11 @@
-# How C without a libc is compiled: for launcher/build and distribution/dispatcher/build.
+# Compiles C without a libc, for launcher/build and distribution/dispatcher/build.
 warnings='-Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers'
 
 this_arch() {
   case $(uname -m) in x86_64) echo amd64 ;; aarch64) echo arm64 ;; *) uname -m ;; esac
 }
 
-# Prints the compiler for an architecture; without one, says which Debian package brings it.
+# Prints the compiler for an architecture. If it is missing, names its Debian package.
 static_compiler() { # <arch>
   case $1 in
     amd64) compiler=x86_64-linux-gnu-gcc package=gcc-x86-64-linux-gnu ;;
@@ -20,7 +20,7 @@ static_compiler() { # <arch>
   fi
 }
 
-# No libc, no start files, no build id, nothing that knows the time or the path.
+# No libc, no start files, no build id, and nothing that depends on the time or the path.
 build_static() { # <compiler> <output> <sources and further options>
   static_compiler=$1 static_output=$2
   shift 2

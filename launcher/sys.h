@@ -1,9 +1,9 @@
 /*
- * The only door to the kernel: raw Linux system calls for amd64 and arm64.
+ * The only access to the kernel: raw Linux system calls for amd64 and arm64.
  *
- * The launcher is part of every image Bale makes, on any base image, so it can ask nothing of it: no libc, no loader,
- * no /etc, no /proc. Only calls that every kernel and seccomp profile since Linux 2.6.27 allows are listed here; arm64
- * never had the older forms (open, pipe, dup2, fork), so both machines use the same newer ones.
+ * The launcher is part of every image that Bale makes, on any base image, so it can rely on nothing in it: no libc, no
+ * loader, no /etc, no /proc. This file has only calls that every kernel and seccomp profile since Linux 2.6.27 allows.
+ * arm64 never had the older forms (open, pipe, dup2, fork), so both machines use the same newer ones.
  *
  * With -DHOSTED the same calls go through libc's syscall(), so that sanitizers and fuzzers can watch the same sources.
  */
@@ -80,7 +80,7 @@ typedef struct {
   int64_t seconds, nanoseconds;
 } TimeSpec;
 
-typedef uint64_t SignalSet; /* bit n-1 is signal n, as the kernel has it */
+typedef uint64_t SignalSet; /* bit n-1 is signal n, as in the kernel */
 
 typedef struct {
   uintptr_t handler; /* 0 is the default action, 1 is ignore, else a function */
@@ -97,7 +97,7 @@ typedef struct {
   char name[];
 } DirectoryEntry;
 
-/* Every call returns a negative errno on failure, as the kernel does; there is no errno variable to race for. */
+/* Every call returns a negative errno on failure, as the kernel does. There is no global errno variable. */
 long sys_call(long number, long a, long b, long c, long d, long e, long f);
 
 #define SYS(name, a, b, c, d) sys_call(NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)

@@ -29,7 +29,7 @@ static void skip_newline(TomlParser *p) {
   p->line++;
 }
 
-/* Spaces, comments and newlines, as they may stand between the elements of an array. */
+/* Skips spaces, comments and newlines between the elements of an array. */
 static bool skip_blank(TomlParser *p) {
   for (;;) {
     skip_spaces(p);
@@ -98,9 +98,9 @@ static bool parse_key_part(TomlParser *p, Str *part) {
 }
 
 /*
- * Reads `a.b.c` and walks from `table` to the table that holds the last part, making tables of the given origin on the
- * way. A header may walk through any table that is not closed and into the last element of an array of tables; a dotted
- * key only through tables that dotted keys made.
+ * Reads `a.b.c` and walks from `table` to the table of the last part, and makes missing tables with the given origin. A
+ * header may walk through any table that is not closed and into the last element of an array of tables; a dotted key
+ * only through tables that dotted keys made.
  */
 static TomlValue *parse_path(TomlParser *p, TomlValue *table, TomlOrigin origin, Str *last_part) {
   for (int depth = 1;; depth++) {
@@ -177,7 +177,7 @@ static bool parse_value(TomlParser *p, TomlValue *value, int depth) {
 
 /* ---- lines ---- */
 
-/* After `[` or `[[`: gives the table that the following lines fill. */
+/* After `[` or `[[`: returns the table that the following lines fill. */
 static TomlValue *parse_header(TomlParser *p) {
   bool is_array = take(p, '[');
   skip_spaces(p);

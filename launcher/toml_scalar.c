@@ -74,7 +74,7 @@ static bool parse_code_point(TomlParser *p, int digits, uint32_t *code) {
   return true;
 }
 
-/* After a backslash. What an escape gives is shorter than what it is written with. */
+/* After a backslash. The result of an escape is shorter than the escape. */
 static bool parse_escape(TomlParser *p, char **out) {
   char c = p->at < p->end ? *p->at++ : 0;
   uint32_t code;
@@ -102,7 +102,7 @@ static bool parse_escape(TomlParser *p, char **out) {
   return true;
 }
 
-/* A backslash at the end of a line in """ takes the newline and all white space after it away. */
+/* A backslash at the end of a line in """ removes the newline and all white space after it. */
 static bool skip_line_continuation(TomlParser *p) {
   char *at = p->at;
   while (at < p->end && (*at == ' ' || *at == '\t' || *at == '\r')) at++;
@@ -120,7 +120,7 @@ static bool starts_with(const TomlParser *p, char quote, int times) {
   return true;
 }
 
-/* Decodes in place: what is written never overtakes what is read. */
+/* Decodes in place: the write position never overtakes the read position. */
 bool toml_parse_string(TomlParser *p, Str *out, bool multi_line_allowed) {
   char quote = *p->at;
   bool multi_line = multi_line_allowed && starts_with(p, quote, 3);
@@ -193,7 +193,7 @@ static bool is_number(Str s) {
   return s.len == 0;
 }
 
-/* `shape`: 0 stands for a digit, all else for itself. */
+/* `shape`: 0 matches a digit, any other character itself. */
 static bool eat_shape(Str *s, const char *shape) {
   size_t i = 0;
   for (; shape[i]; i++)
@@ -217,7 +217,7 @@ static bool is_bare_value_byte(char c) { return toml_is_bare_byte(c) || c == '+'
 bool toml_parse_bare(TomlParser *p, TomlValue *value) {
   const char *start = p->at;
   while (p->at < p->end && is_bare_value_byte(*p->at)) p->at++;
-  /* a date and its time may be parted by one space */
+  /* one space may separate a date from its time */
   Str date = {start, (size_t)(p->at - start)};
   if (eat_shape(&date, "0000-00-00") && date.len == 0 && p->end - p->at > 1 && *p->at == ' ' && is_digit(p->at[1]))
     for (p->at++; p->at < p->end && is_bare_value_byte(*p->at); p->at++) continue;

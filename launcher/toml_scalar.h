@@ -1,4 +1,4 @@
-/* Within the TOML parser: its position, and the values that are not tables or arrays. */
+/* Internal to the TOML parser: its position, and the values that are not tables or arrays. */
 #ifndef TOML_SCALAR_H
 #define TOML_SCALAR_H
 

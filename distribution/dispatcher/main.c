@@ -1,18 +1,18 @@
 /*
- * The dispatcher: what /cnb/lifecycle/{lifecycle,analyzer,detector,...} are. It finds its own folder and becomes Node,
- * running the phase it was called as:
+ * The dispatcher is the program behind /cnb/lifecycle/{lifecycle,analyzer,detector,...}. It finds its folder and becomes
+ * Node, which runs the phase that the dispatcher was called as:
  *
  *   <folder>/ld-linux-*.so.* --library-path <folder> <folder>/nodejs --disable-sigusr1 <folder>/start.cjs <argv[0]> <arg>...
  *
- * so the lifecycle needs neither loader nor libc of the image it runs in: there may be none (distroless), another one
- * (musl) or one that is too old. Called `node` it is plain Node, for the buildpacks.
+ * So the lifecycle needs neither loader nor libc of the image: there may be none (distroless), another one
+ * (musl) or one that is too old. Called as `node`, it runs plain Node, for the buildpacks.
  *
- * Secrets. A phase may run as the user its buildpacks run as, and whatever is in the environment that a process was
- * started with can be read in /proc/<pid>/environ by that user for as long as it lives (hostile case K15). So Node is
- * started with an empty environment, and the real one goes to start.cjs in a file without a name. That the memory cannot
- * be read either is up to the loader's mode: of a program that its user may execute but not read (root's, 0711) the
- * kernel lets no process of that user look into memory, files or environment (ptrace(2), "dumpable"). A signal may still be
- * sent to it: SIGUSR1 would make Node open an inspector, which gives away all of that, unless it is told not to (X37).
+ * Secrets. A phase may run as the same user as its buildpacks. That user can read a process's initial environment in
+ * /proc/<pid>/environ as long as the process lives (hostile case K15). So Node starts with an empty environment, and
+ * start.cjs gets the real one in a file without a name. The loader's mode protects the memory: if a user may execute
+ * but not read a program (root's, 0711), the kernel lets no process of that user read its memory, files or environment
+ * (ptrace(2), "dumpable"). The user can still send signals: SIGUSR1 would make Node open an inspector, which gives
+ * access to everything, so an option disables it (X37).
  */
 #include "../../launcher/base.h"
 
@@ -28,7 +28,7 @@ enum { NR_readlinkat = 78, NR_memfd_create = 279 };
 
 enum { F_DUPFD = 0, PATH_MAX = 4096 };
 
-/* Links lead here from /cnb/lifecycle, /lifecycle and elsewhere: argv[0] does not tell where the files are. */
+/* Links from /cnb/lifecycle, /lifecycle and other places lead here, so argv[0] does not say where the files are. */
 static const char *own_folder(void) {
   char *path = allocate(PATH_MAX);
   long len = SYS(readlinkat, AT_FDCWD, "/proc/self/exe", path, PATH_MAX - 1);
@@ -42,7 +42,7 @@ static const char *own_folder(void) {
   return path;
 }
 
-/* All of the environment, entries ended by NUL, in a file in memory; gives its descriptor. */
+/* Writes the environment, with NUL after each entry, to a file in memory, and returns its descriptor. */
 static int hand_over(char **envp) {
   size_t size = 0;
   for (char **entry = envp; *entry; entry++) size += str(*entry).len + 1;
@@ -53,7 +53,7 @@ static int hand_over(char **envp) {
     end += text.len + 1; /* memory is zeroed */
   }
   int fd = (int)SYS(memfd_create, "environment", 0, 0, 0);
-  if (fd >= 0 && fd <= 2) fd = sys_fcntl(fd, F_DUPFD, 3); /* with closed standard streams; Node opens them anew */
+  if (fd >= 0 && fd <= 2) fd = sys_fcntl(fd, F_DUPFD, 3); /* with closed standard streams, which Node opens again */
   if (fd < 0) fail(EXIT_FAILED, "the lifecycle cannot make a file in memory: %s", error_text(fd));
   for (size_t done = 0; done < size;) {
     long wrote = sys_write(fd, all + done, size - done);
@@ -64,7 +64,7 @@ static int hand_over(char **envp) {
   return fd;
 }
 
-/* The least that Node itself has to find in its environment: it reads this one before any script runs. */
+/* The only variable that Node needs in its own environment, since it reads it before any script runs. */
 static const char *extra_certificates(char **envp) {
   Str name = S("NODE_EXTRA_CA_CERTS=");
   for (; *envp; envp++) {
@@ -92,7 +92,7 @@ int program_main(int argc, char **argv, char **envp) {
   const char **args = allocate(((size_t)argc + 9) * sizeof *args);
   size_t count = 0;
   args[count++] = loader;
-  args[count++] = "--inhibit-cache"; /* the image's list of libraries is for the image's programs */
+  args[count++] = "--inhibit-cache"; /* the image's list of libraries is only for its own programs */
   args[count++] = "--library-path";
   args[count++] = folder;
   args[count++] = path_join(folder, S("nodejs"));

@@ -1,9 +1,9 @@
 'use strict'
-// What the dispatcher (main.c) has Node run: before a buildpack's program (as --require), or as the phase itself.
+// The script that the dispatcher (main.c) starts Node with: before a buildpack's program (as --require), or as the phase itself.
 const { closeSync, fstatSync, readSync } = require('node:fs')
 const { basename, join } = require('node:path')
 
-// Seen from the kernel, the program is the loader. Whoever wants to start Node again has to go through the dispatcher.
+// For the kernel, the program is the loader. To start Node again, a program must use the dispatcher.
 process.execPath = join(__dirname, 'node')
 
 if (require.main === module) {
@@ -11,14 +11,14 @@ if (require.main === module) {
   start(basename(process.argv[2]))
 }
 
-/** Becomes what the dispatcher was called as: a phase, or `bale`; `executor` is a command of that (docs/from-kaniko.md). */
+/** Runs the program that the dispatcher was called as: a phase, or `bale`. `executor` is a command of `bale` (docs/from-kaniko.md). */
 function start(name) {
   if (name !== 'bale' && name !== 'executor') return require('./phase.cjs')
   process.argv.splice(2, 1, ...(name === 'bale' ? [] : [name]))
   return require('./bale.cjs')
 }
 
-/** Reads the environment from where main.c put it: from now on it is in this process' memory only. */
+/** Reads the environment from main.c's file. From then on it is only in this process's memory. */
 function takeEnvironment() {
   const fd = Number(process.env.BALE_ENVIRONMENT)
   const content = Buffer.alloc(fstatSync(fd).size)

@@ -1,25 +1,25 @@
 /*
- * The supervisor: runs one program where there is no sandbox, and ends everything that the program started before it
- * reports that the program has ended (hostile cases X16, X36).
+ * The supervisor runs one program where there is no sandbox. It ends all processes that the program started before it
+ * reports the program's end (hostile cases X16, X36).
  *
  *   supervisor [--pids <number>] [<restriction>]... <uid> <gid> <program> <arg>...
  *
- * `-` for an id leaves it as it is. Restrictions are those of lifecycle/engines/landlock/restrict.h; they hold for the
- * program and all that it starts, and not for the supervisor. More threads and processes than --pids at one time, of those
- * that were started after the supervisor, end everything (X12, X45). Without a program it ends with 0 if it can work here,
+ * `-` for an id leaves it unchanged. Restrictions are those of lifecycle/engines/landlock/restrict.h; they apply to the
+ * program and its descendants, but not to the supervisor. It counts the threads and processes that started after it: if
+ * there are more than --pids at one time, it ends all (X12, X45). Without a program it exits with 0 if it can work here,
  * and prints what it cannot do.
  *
- * Every orphan below it becomes its child (PR_SET_CHILD_SUBREAPER), whatever it did to its session, limits, name or
- * descriptors. So it kills its children until the kernel says that there is none (ECHILD); the grandchildren become
- * children meanwhile. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed. QEMU's
- * user emulation (7.2, Debian 12's) has no PR_SET_CHILD_SUBREAPER: there an orphan in a session of its own is not found, and the
- * caller warns of it.
+ * Every orphan below it becomes its child (PR_SET_CHILD_SUBREAPER), even with another session, limits, name or
+ * descriptors. So it kills its children until the kernel reports that there is none (ECHILD). Meanwhile, grandchildren
+ * become children. No program below it can gain privileges (PR_SET_NO_NEW_PRIVS), so each can be killed. QEMU's
+ * user emulation (7.2, Debian 12's) has no PR_SET_CHILD_SUBREAPER: there it does not find an orphan in its own session, and
+ * the caller warns about that.
  *
- * Descriptor 3 is a socket to whoever started it. The supervisor writes `ended code N` or `ended signal N` when nothing is
- * alive any more, and `failed TEXT` otherwise. One that ends without a word was killed, which a program of the same user
- * can do: then nobody may rely on what the program left. It reads `T` (SIGTERM to the program) and `K` (SIGKILL to
- * everything); when the other end is closed, all is killed as well. The program gets a session of its own, umask 022, no
- * core dumps (they hold secrets), no descriptors but 0 to 2 (X14), and the environment that we got.
+ * Descriptor 3 is a socket to the caller. The supervisor writes `ended code N` or `ended signal N` when all processes
+ * have ended, and `failed TEXT` otherwise. If it ends without a report, it was killed, which a program of the same user
+ * can do: then the program's output is not reliable. It reads `T` (SIGTERM to the program) and `K` (SIGKILL to all);
+ * when the other end is closed, it also kills all. The program gets its own session, umask 022, no core dumps (they
+ * contain secrets), no descriptors but 0 to 2 (X14), and the supervisor's environment.
  */
 #include "../../lifecycle/engines/landlock/restrict.h"
 
@@ -45,7 +45,7 @@ enum { THREADS = 18, STARTED = 20 }; /* fields of /proc/<pid>/stat, counted from
 enum { ECHILD = 10, EINVAL = 22 };
 #endif
 
-static void on_signal(int signal) { (void)signal; } /* it only ends ppoll */
+static void on_signal(int signal) { (void)signal; } /* it only interrupts ppoll */
 
 static Str number(int value) {
   char *start = (char *)allocate(24) + 23;
@@ -54,7 +54,7 @@ static Str number(int value) {
   return str(start);
 }
 
-/* One line. The reader may be gone: SIGPIPE ends us then, when there is nothing left to do. */
+/* Writes one line. If the reader is gone, SIGPIPE ends the supervisor, which has nothing left to do. */
 static void report(const char *what, Str detail) {
   Str line = str_concat3(str_concat3(str(what), S(" "), detail), S("\n"), S(""));
   sys_write(REPORT, line.ptr, line.len);
@@ -82,7 +82,7 @@ static long parse_number(const char *text) {
 
 /* ---- the program ---- */
 
-/* None but 0 to 2 is open in the program. Old kernels and strict profiles have no close_range. */
+/* Only 0 to 2 are open in the program. Old kernels and strict seccomp profiles have no close_range. */
 static void close_on_exec(void) {
   sys_fcntl(REPORT, F_SETFD, FD_CLOEXEC);
   if (SYS(close_range, REPORT + 1, ~0U, 0, 0) == 0) return;
@@ -100,7 +100,7 @@ static void close_on_exec(void) {
   }
 }
 
-/* Without memory the kernel ends the program and what it started before us and whoever started us, who say what happened. */
+/* If memory runs out, the kernel kills the program and its descendants first: supervisor and caller can report it. */
 static void prefer_for_oom(void) {
   int fd = sys_open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
   if (fd < 0) return;
@@ -130,12 +130,12 @@ _Noreturn static void become_program(char **args, long uid, long gid, const Rest
   give_up("the program cannot be started", str(error_text(sys_execve(args[0], args, envp))));
 }
 
-/* ---- what it leaves ---- */
+/* ---- processes that it leaves behind ---- */
 
-static bool adopts; /* orphans become our children */
+static bool adopts; /* orphans become children of the supervisor */
 static bool denied; /* a process could not be killed */
 
-/* "/proc/<pid>/task/<pid>/children" without memory of its own: this runs thousands of times. */
+/* Writes "/proc/<pid>/task/<pid>/children" without allocating memory, since this runs thousands of times. */
 static void children_path(char *to, int pid) {
   char digits[12], *start = digits + sizeof digits;
   *--start = '\0';
@@ -148,8 +148,8 @@ static void children_path(char *to, int pid) {
 }
 
 /*
- * Kills the children of a process and, some levels deep, theirs: one that is replaced by its child again and again would be
- * gone before it is a child of ours. Deeper ones become our children when their parents are gone.
+ * Kills the children of a process and, some levels deep, theirs: a process that its child replaces again and again would
+ * be gone before it becomes a child of the supervisor. Deeper ones become its children when their parents have ended.
  */
 static void kill_children(int pid, int levels) {
   char path[64], buffer[4096];
@@ -177,7 +177,7 @@ static long milliseconds(void) {
   return now.seconds * 1000 + now.nanoseconds / 1000000;
 }
 
-/* Until the kernel knows of no child of ours, of whatever kind (__WALL). */
+/* Kills until the supervisor has no child of any kind (__WALL). */
 static void kill_all(int program) {
   int self = sys_getpid();
   if (!adopts) sys_kill(-program, SIGKILL);
@@ -190,15 +190,15 @@ static void kill_all(int program) {
     if (milliseconds() > deadline)
       give_up("processes that the program started do not end, although they were killed",
               denied ? S("the system refuses to let us kill one") : S("they wait for a disk or a network share"));
-    /* A process that is killed needs a moment; one that multiplies must not get one. */
+    /* A killed process needs a moment to end, but one that multiplies must not get a moment. */
     TimeSpec moment = {.nanoseconds = round < 1000 ? 0 : 2000000};
     if (round > 50) sys_ppoll(NULL, 0, &moment, NULL);
   }
 }
 
-/* ---- how many there are ---- */
+/* ---- the number of processes ---- */
 
-/* The nth field of /proc/<pid>/stat after the name in brackets, which can hold anything; the state is the first. 0 if it is gone. */
+/* Reads fields of /proc/<pid>/stat after the name in brackets, which can have any bytes. False if the process is gone. */
 static bool read_stat(const char *pid, long *threads, uint64_t *started) {
   char path[64], buffer[1024];
   char *end = path;
@@ -228,7 +228,7 @@ static bool read_stat(const char *pid, long *threads, uint64_t *started) {
   return field > STARTED;
 }
 
-/* Threads of all processes that started no earlier than we did; in a container, those of its other processes too. */
+/* Threads of all processes that started no earlier than the supervisor, including other processes of a container. */
 static long count_threads(int proc, uint64_t since) {
   static char buffer[32768] __attribute__((aligned(8)));
   long count = 0;
@@ -246,9 +246,9 @@ static long count_threads(int proc, uint64_t since) {
   return count;
 }
 
-/* ---- the line ---- */
+/* ---- the socket to the caller ---- */
 
-/* What the other end wants: 0 for nothing. A socket that is closed wants everything killed. */
+/* The caller's next order: 0 for none. A closed socket means to kill all. */
 static char next_order(void) {
   char order = 0;
   long size = sys_call(NR_recvfrom, REPORT, (long)&order, 1, MSG_DONTWAIT, 0, 0);
@@ -256,11 +256,11 @@ static char next_order(void) {
   return size == 1 ? order : 'K';
 }
 
-/* What it needs of the kernel, and of /proc. */
+/* Checks and sets up what it needs of the kernel and of /proc. */
 static void prepare(void) {
   long adoption = SYS(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0);
   adopts = adoption == 0;
-  /* QEMU's user emulation answers EINVAL to both. Anything else that refuses is an error: no orphan may be missed there. */
+  /* QEMU's user emulation answers EINVAL to both. Any other refusal is an error: elsewhere, no orphan may be missed. */
   bool emulated = adoption == -EINVAL && SYS(prctl, PR_GET_SECCOMP, 0, 0, 0) == -EINVAL;
   if (!emulated) must(adoption, "orphans cannot be adopted");
   must(SYS(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0), "setuid programs cannot be disarmed");
@@ -289,7 +289,7 @@ int program_main(int argc, char **argv, char **envp) {
   }
   if (first + 3 > argc) give_up("usage", S("supervisor [<option>]... <uid> <gid> <program> <arg>..."));
   long uid = parse_number(argv[first]), gid = parse_number(argv[first + 1]);
-  /* The files of this process, descriptor 3 among them, are closed to others of its user. */
+  /* Other processes of the same user cannot open this process's files, such as descriptor 3. */
   must(SYS(prctl, PR_SET_DUMPABLE, 0, 0, 0), "its memory cannot be protected");
   prepare();
   int proc = sys_open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -320,7 +320,7 @@ int program_main(int argc, char **argv, char **envp) {
       status = SIGKILL;
       break;
     }
-    /* Children that end by the thousand wake us as often. */
+    /* If thousands of children end, each wakes the supervisor. */
     if (most <= 0 || milliseconds() - counted < 250) continue;
     counted = milliseconds();
     if (count_threads(proc, started) <= most) continue;

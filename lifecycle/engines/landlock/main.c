@@ -1,16 +1,15 @@
 /*
  * landlock [<placement>]... [<restriction>]... [<program> <arg>...]
  *
- * Becomes the program after it has become another user, as place.h says, and has taken the rights from itself that restrict.h
- * names. Without a program it prints the
- * version of the kernel's interface, so that the caller knows what holds.
+ * Becomes another user as described in place.h, drops the rights that restrict.h names, and then executes the program.
+ * Without a program it prints the version of Landlock's interface in the kernel, so that the caller knows what it enforces.
  */
 #include "place.h"
 #include "restrict.h"
 
 enum { EXIT_NOT_STARTED = 125 };
 
-/* In decimal, with a newline, on standard output. */
+/* Prints in decimal, with a newline, on standard output. */
 static void print(int number) {
   char text[16], *end = text + sizeof text, *start = end;
   *--start = '\n';

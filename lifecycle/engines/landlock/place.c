@@ -15,7 +15,7 @@ enum { CLONE_NEWNS = 0x20000, CLONE_NEWUSER = 0x10000000 };
 enum { MS_NOSUID = 2, MS_NODEV = 4, MS_REC = 1 << 14, MS_PRIVATE = 1 << 18 };
 enum { OPEN_TREE_CLONE = 1, AT_EMPTY_PATH = 0x1000, AT_RECURSIVE = 0x8000, MOVE_MOUNT_F_EMPTY_PATH = 4 };
 enum { MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4, MOUNT_ATTR_IDMAP = 1 << 20 };
-/* The largest id that a map can name; the one above means "leave it". */
+/* The largest id in a map. The next one means "do not change". */
 static const long LARGEST = 0xfffffffeL;
 
 /* struct mount_attr */
@@ -64,7 +64,7 @@ static long write_file(const char *path, Str text) {
   return written < 0 ? written : 0;
 }
 
-/* Root on the disk is the user, and the user on the disk is nobody; all others are who they are. */
+/* Maps root on the disk to the user, and the user on the disk to nobody; all others stay. */
 static Str map_of(long user) {
   Str own = str_concat3(S("0 "), number(user), S(" 1\n"));
   Str below = user > 1 ? str_concat3(S("1 1 "), number(user - 1), S("\n")) : S("");
@@ -73,7 +73,7 @@ static Str map_of(long user) {
   return str_concat3(own, below, str_concat3(above, S("\n"), S("")));
 }
 
-/* A descriptor of a user namespace with that map, which is all that it is for. */
+/* A descriptor of a user namespace that only serves to hold the map. */
 static long open_map(long user) {
   int ends[2];
   long error = sys_pipe(ends);
@@ -82,7 +82,7 @@ static long open_map(long user) {
   if (pid == 0) {
     char end;
     sys_close(ends[1]);
-    sys_read(ends[0], &end, 1); /* until the other end is closed, also if its process is killed */
+    sys_read(ends[0], &end, 1); /* until the other end is closed, even if its process is killed */
     sys_exit(0);
   }
   sys_close(ends[0]);
@@ -99,7 +99,7 @@ static long open_map(long user) {
   return result;
 }
 
-/* The tree as a mount that is nowhere yet. Of another mount namespace it could not be had any more. */
+/* Clones the tree as a detached mount. From another mount namespace that would not be possible. */
 static long clone_tree(int fd, long map) {
   const unsigned flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE;
   const long tree = SYS(open_tree, fd, "", flags, 0);

@@ -17,14 +17,14 @@ enum { PR_GET_SECCOMP = 21, PR_SET_SECCOMP = 22, PR_SET_NO_NEW_PRIVS = 38, SECCO
 
 /* linux/landlock.h */
 enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1, SCOPE_ABSTRACT_UNIX_SOCKET = 1, SCOPE_SIGNAL = 2 };
-/* Moving an entry to another directory. The kernel denies it wherever a process is restricted more than once and one of the
- * restrictions does not allow it by name. */
+/* Moving an entry to another directory. The kernel denies it if a process is restricted more than once and one of the
+ * restrictions does not allow it explicitly. */
 enum { REFER = 1 << 13 };
 enum { FIRST_VERSION_WITH_MOVES = 2, FIRST_VERSION_WITH_IOCTL = 5 };
 enum { FIRST_VERSION_WITH_TRUNCATE = 3, FIRST_VERSION_WITH_SCOPES = 6 };
-/* Write a file and truncate it; and remove, make and move entries of a directory. Reading is not judged. */
+/* Writing and truncating a file; removing, making and moving entries of a directory. Reading is not restricted. */
 enum { WRITE_FILE = 1 << 1, TRUNCATE = 1 << 14, OF_FILES = WRITE_FILE | TRUNCATE, OF_DIRECTORIES = 0x3ff0 | OF_FILES };
-/* All that versions have, for -r and -w. */
+/* All rights of each version, for -r and -w. */
 enum { EXECUTE = 1 << 0, READ_FILE = 1 << 2, READ_DIR = 1 << 3, IOCTL_DEV = 1 << 15, OF_VERSION_2 = (1 << 14) - 1 };
 enum { TO_READ = EXECUTE | READ_FILE | READ_DIR, OF_ANY_FILE = EXECUTE | READ_FILE | OF_FILES | IOCTL_DEV };
 
@@ -87,7 +87,7 @@ static Str failure(const char *what, int error) {
   return str_concat3(str(what), S(": "), str(error_text(error)));
 }
 
-/* Rights to what is open; those to directories are an error for what is none. What a link leads to has a place of its own. */
+/* Allows rights to an open entry. Rights of directories are an error for files. A link's target has its own rule. */
 static Str allow_open(int ruleset, int fd, const char *path, uint64_t rights) {
   Stat stat = {0};
   int error = sys_fstat(fd, &stat);
@@ -100,13 +100,13 @@ static Str allow_open(int ruleset, int fd, const char *path, uint64_t rights) {
   return error < 0 ? failure(path, error) : S("");
 }
 
-/* An entry that is gone, or that only root may look up, needs no rule. */
+/* A missing entry, or one that only root may look up, needs no rule. */
 static Str allow(int ruleset, const char *path, uint64_t rights) {
   int fd = sys_open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   return fd < 0 ? S("") : allow_open(ruleset, fd, path, rights);
 }
 
-/* Nothing but these paths, which may be links and must be there. */
+/* Allows only these paths, which may be links and must exist. */
 static Str allow_only(int ruleset, const StrList *paths, uint64_t rights) {
   for (size_t i = 0; i < paths->len; i++) {
     const char *path = paths->items[i].ptr;
@@ -118,14 +118,14 @@ static Str allow_only(int ruleset, const StrList *paths, uint64_t rights) {
   return S("");
 }
 
-/* Whether a path is below a directory. */
+/* Returns whether a path is below a directory. */
 static bool is_below(Str path, Str directory) {
   return path.len > directory.len && memcmp(path.ptr, directory.ptr, directory.len) == 0 && path.ptr[directory.len] == '/';
 }
 
 static Str allow_others(int ruleset, const char *directory, const StrList *read_only);
 
-/* Allows an entry of a directory, or what is beside the read-only paths in it. */
+/* Allows an entry of a directory or, if it contains read-only paths, the entries beside them. */
 static Str allow_entry(int ruleset, const char *path, const StrList *read_only) {
   if (list_contains(read_only, str(path))) return S("");
   for (size_t i = 0; i < read_only->len; i++)
@@ -133,7 +133,7 @@ static Str allow_entry(int ruleset, const char *path, const StrList *read_only) 
   return allow(ruleset, path, OF_DIRECTORIES);
 }
 
-/* In a directory that cannot be listed, what is beside the read-only paths further down is still found. */
+/* If a directory cannot be listed, this still allows entries beside the read-only paths further down. */
 static Str allow_towards(int ruleset, const char *directory, const StrList *read_only) {
   const size_t length = str(directory).len;
   StrList done = {0};
@@ -151,11 +151,11 @@ static Str allow_towards(int ruleset, const char *directory, const StrList *read
   return S("");
 }
 
-/* Allows all in a directory, "" for the root, but what is read-only. */
+/* Allows everything in a directory, "" for the root, except read-only paths. */
 static Str allow_others(int ruleset, const char *directory, const StrList *read_only) {
   Str failed = S("");
   int fd = sys_open(*directory ? directory : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  /* Where it cannot be listed, as under -r and -w, only what is named is allowed, and what every program writes to. */
+  /* If it cannot be listed, as with -r and -w, only named paths are allowed, and paths that every program writes to. */
   if (fd == -EACCES) {
     if (!*directory) failed = allow_entry(ruleset, "/dev", read_only);
     if (!*directory && failed.len == 0) failed = allow_entry(ruleset, "/proc", read_only);
@@ -182,7 +182,7 @@ static int set_no_new_privileges(void) {
 
 static Str restrict_calls(Str system_calls) {
   if (system_calls.len == 0) return S("");
-  /* A kernel without filters, and an emulator of another machine, says so. */
+  /* A kernel without filters, or an emulator of another machine, reports that. */
   if (sys_call(NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) < 0) return S("");
   const Filter filter = {(uint16_t)(system_calls.len / INSTRUCTION_SIZE), system_calls.ptr};
   int error = set_no_new_privileges();
@@ -204,7 +204,7 @@ static Str restrict_files(const Restrictions *restrictions) {
                    (only || restrictions->signals ? SCOPE_SIGNAL : 0);
   if (rules.handled_access_fs == 0 && rules.scoped == 0) return S("");
   if (rules.handled_access_fs == 0 && !restrictions->mounting) rules.handled_access_fs = REFER;
-  /* Linux before 6.7 takes a shorter struct only. */
+  /* Linux before 6.7 accepts only a shorter struct. */
   const long size = version >= FIRST_VERSION_WITH_SCOPES ? 24 : version >= 4 ? 16 : 8;
   int ruleset = (int)SYS(landlock_create_ruleset, &rules, size, 0, 0);
   if (ruleset < 0) return failure("a ruleset cannot be made", ruleset);

@@ -1,30 +1,31 @@
-/* Takes rights from this process, and so from all that it will start: landlock(7), seccomp(2). Nobody below can get them back. */
+/* Removes rights of this process and its future descendants, permanently: landlock(7), seccomp(2). */
 #ifndef RESTRICT_H
 #define RESTRICT_H
 
 #include "../../../launcher/base.h"
 
 /*
- *   --sockets          It connects to no abstract unix socket of a process outside. These sockets are part of the network
+ *   --sockets          It cannot connect to abstract unix sockets of processes outside. These sockets are part of the network
  *                      namespace: a server there could hand out descriptors of the host's files (X06, X38). Linux 6.12.
- *   --signals          It sends no signal to a process outside (X11, X36). Linux 6.12.
- *   --read-only <path> Nothing at or below the path is written, made, renamed or removed (X27, X40, X49), except at or below
- *                      a --writable path. Modes, owners and times can still be changed. No new entry can be made in the
- *                      directories above the path either: the kernel knows only paths that are writable with all below them,
- *                      so these are the entries that are beside the path now. Linux 6.2.
+ *   --signals          It cannot send signals to processes outside (X11, X36). Linux 6.12.
+ *   --read-only <path> It cannot write, make, rename or remove anything at or below the path (X27, X40, X49), except at or
+ *                      below a --writable path. It can still change modes, owners and times. It also cannot make new entries
+ *                      in the directories above the path: Landlock only has paths that are writable with everything below,
+ *                      so the rules allow the entries that are beside the path now. Linux 6.2.
  *
  *   -r <path>, -w <path>
- *                      It opens no file but those at and below these paths: -r to read and execute, -w to change as well; and
- *                      what --sockets and --signals say. Where no namespace can be made, this is what keeps buildpacks from
- *                      the files of the job around them. Linux 5.19; on an older one this is an error.
+ *                      It can only open files at and below these paths: -r to read and execute, -w to change as well.
+ *                      Includes --sockets and --signals. Without namespaces, this denies buildpacks the files of the
+ *                      surrounding job. Linux 5.19; an error on older kernels.
  *   --system-calls <filter>
- *                      It makes no system call that the filter refuses: seccomp(2), an array of struct sock_filter in hexadecimal
+ *                      It cannot make system calls that the filter refuses: seccomp(2), an array of struct sock_filter in hexadecimal
  *                      digits, in the byte order of the machine.
- *   --mounting         It goes on mounting file systems, as bubblewrap does; not with --read-only. The kernel then refuses (EXDEV)
- *                      to move files between directories where anything below is restricted with --read-only.
+ *   --mounting         It can still mount file systems, as bubblewrap does; not with --read-only. The kernel then refuses
+ *                      (EXDEV) to move files between directories if a process below is restricted with --read-only.
  *
- * With any of those for Landlock it neither traces the processes outside nor looks into their memory, environment or descriptors
- * (/proc/<pid>/{mem,environ,fd}, K15). What the kernel is too old for is left out. Paths are absolute and contain no links.
+ * With any option of Landlock, it can neither trace processes outside nor read their memory, environment or descriptors
+ * (/proc/<pid>/{mem,environ,fd}, K15). Options that the kernel does not support have no effect. Paths are absolute and
+ * contain no links.
  */
 typedef struct {
   bool sockets, signals, mounting;
@@ -32,13 +33,13 @@ typedef struct {
   Str system_calls; /* as bytes; empty for none */
 } Restrictions;
 
-/* Reads one of the options above at argv[at]. Returns the words that it takes, 0 if it is none. */
+/* Reads one of the options above at argv[at]. Returns the number of its words, or 0 for another argument. */
 int read_restriction(Restrictions *restrictions, int argc, char **argv, int at);
 
-/* The version of the kernel's interface; 0 if it has none, or a container refuses it. */
+/* The version of Landlock's interface in the kernel; 0 without Landlock, or if a container refuses it. */
 int landlock_version(void);
 
-/* Returns why it failed; empty if it did not. */
+/* Returns the reason of a failure; empty for success. */
 Str restrict_self(const Restrictions *restrictions);
 
 #endif
