@@ -19,7 +19,7 @@ typedef struct {
 void watch_begin(Watch *watch);
 void watch_end(Watch *watch);
 
-/* Gives the length of what the program wrote to `output`; every failure ends the launch. */
+/* Returns the length of the program's output in `output`; every failure ends the launch. */
 size_t child_run(const Watch *watch, const char *path, char **envp, char output[MAX_CHILD_OUTPUT]);
 
 #endif

@@ -1,8 +1,8 @@
 // Compiles lifecycle/layers/compression/deflate/assembly (AssemblyScript) to deflate.wasm beside it, unless that is up to date.
-// The repository holds no binaries: npm's `prepare`, the tests and the bundle call this.
+// The repository contains no binaries: npm's `prepare`, the tests and the bundle call this.
 //
 //   node scripts/build-deflate.mjs           compile if missing or stale
-//   buildDeflate({ bundle: 'dist' })         also put deflate.wasm and the programs of threads there, for a bundle to find
+//   buildDeflate({ bundle: 'dist' })         also put deflate.wasm and the programs of threads into the bundle
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -26,7 +26,7 @@ export async function buildDeflate({ bundle } = {}) {
       'decompress-worker': join(folder, '../decompress-worker.ts'),
     },
     outdir: bundle,
-    // A thread starts a quarter sooner with CommonJS. None of them looks for files beside it.
+    // A thread starts a quarter sooner with CommonJS. No thread looks for files beside its program.
     outExtension: { '.js': '.cjs' },
     format: 'cjs',
     logOverride: { 'empty-import-meta': 'silent' },
@@ -40,7 +40,7 @@ export async function buildDeflate({ bundle } = {}) {
 /** For vitest, as a globalSetup. */
 export const setup = () => buildDeflate()
 
-/** Newer than everything it is made from: the sources, these options, the compiler. */
+/** Whether the result is newer than all its inputs: the sources, these options, the compiler. */
 async function isFresh() {
   const made = await modified(wasm)
   const inputs = [...sources, fileURLToPath(import.meta.url), compiler]
@@ -51,13 +51,13 @@ const modified = async path => (await stat(path).catch(() => undefined))?.mtimeM
 
 async function compile() {
   const { main } = await import('assemblyscript/asc')
-  const draft = `deflate.${process.pid}.wasm` // renamed when whole: two builds at once do no harm
+  const draft = `deflate.${process.pid}.wasm` // renamed when complete, so two concurrent builds do no harm
   const options = '--optimizeLevel 3 --shrinkLevel 0 --noAssert --runtime stub --initialMemory 68 --maximumMemory 68'
   const { error, stderr } = await main(['assembly/deflate.ts', '-o', draft, '--baseDir', folder, ...options.split(' ')])
   if (error) throw new Error(`deflate.ts does not compile: ${error.message}\n${stderr.toString()}`)
   await rename(join(folder, draft), wasm)
 }
 
-// `npx bale` in a fresh clone runs `prepare` before the dependencies are there. Were that a failure, npx would say nothing
-// and fail ever after; bin/bale says what to do.
+// `npx bale` in a fresh clone runs `prepare` before the dependencies exist. If this failed, npx would print nothing and fail
+// each time. bin/bale says what to do.
 if (process.argv[1] === fileURLToPath(import.meta.url) && existsSync(compiler)) await buildDeflate()

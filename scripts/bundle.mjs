@@ -1,4 +1,4 @@
-// Makes dist/bale/, the form in which Bale runs: the program and the phase binaries as bundles, the buildpacks with theirs,
+// Makes dist/bale/, from which Bale runs: bundles of the program, the phase binaries and the buildpacks,
 // the launcher, the default builder and its stack. bin/bale calls it when a source is newer than dist/bale/stamp.
 import { execFileSync } from 'node:child_process'
 import {
@@ -34,18 +34,18 @@ const library = {
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   outExtension: { '.js': '.mjs' },
-  // CommonJS dependencies ask for Node's own modules by require. A buildpack bundles the SDK into CommonJS, which has no import.meta.
+  // CommonJS dependencies load Node's own modules with require. A buildpack bundles the SDK into CommonJS, which has no import.meta.
   banner: {
     js: "const require = id => process.getBuiltinModule(id) ?? (() => { throw Object.assign(new Error(`Cannot find module '${id}'`), { code: 'MODULE_NOT_FOUND' }) })();",
   },
 }
-/** What a program may import: 'bale', 'bale/sdk' and 'bale/sdk/testing'. */
+/** The modules that a program may import: 'bale', 'bale/sdk' and 'bale/sdk/testing'. */
 const libraries = {
   index: 'lifecycle/index.ts',
   sdk: 'buildpacks/sdk/index.ts',
   'sdk-testing': 'buildpacks/sdk/testing.ts',
 }
-/** Large libraries, each in a file that is loaded when it is used; see lifecycle/stores/undici.ts. */
+/** Large libraries, each in a file that is loaded on use; see lifecycle/stores/undici.ts. */
 const undici = { undici: 'lifecycle/stores/undici.ts' }
 const clients = {
   ...undici,
@@ -75,8 +75,8 @@ const program = {
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
 
 /**
- * The phase binaries, all in one folder without folders, as a lifecycle's tarball needs it. Gives back the sources that
- * went in, by their paths from the root. What V8 makes of a program holds for one kind of machine only.
+ * Bundles the phase binaries into one folder without subfolders, as a lifecycle's tarball requires. Returns their sources,
+ * as paths from the root. V8's compiled code is for one kind of machine only.
  */
 export async function bundlePhases(out, { precompiled = true } = {}) {
   const { build } = await import('esbuild')
@@ -91,7 +91,7 @@ export async function bundlePhases(out, { precompiled = true } = {}) {
   return Object.keys(metafile.inputs)
 }
 
-/** The programs in C that phases and sandboxes start. */
+/** Builds the programs in C that phases and sandboxes start. */
 export function buildHelpers(arch, out) {
   for (const argv of [
     ['distribution/supervisor/build', arch, join(out, 'supervisor')],
@@ -100,7 +100,7 @@ export function buildHelpers(arch, out) {
     execFileSync(join(root, argv[0]), argv.slice(1), { stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
-/** Makes dist/bale. Gives back the sources that went into the programs and libraries, by their paths from the root. */
+/** Makes dist/bale. Returns the sources of the programs and libraries, as paths from the root. */
 export async function bundle() {
   const esbuild = await import('esbuild')
   const sources = new Set()
@@ -113,7 +113,7 @@ export async function bundle() {
   try {
     execFileSync(join(root, 'launcher', 'build'), { stdio: ['ignore', 'inherit', 'inherit'] })
     mkdirSync(out)
-    // Sources that change from here on are newer than the bundle.
+    // Sources that change later are newer than the bundle.
     const started = new Date()
     await build({ ...library, entryPoints: libraries, outdir: out })
     await build({ ...program, entryPoints: { bale: 'lifecycle/cli/bale.ts', ...clients }, outdir: out })
@@ -123,7 +123,7 @@ export async function bundle() {
     precompile(out, 'bale')
     bundleRuntime(join(out, 'runtime'))
     for (const name of buildpacks()) await bundleBuildpack(build, name, join(out, 'buildpacks', name))
-    // The launchers alone: beside them may lie those for tests.
+    // Only the launchers: launchers for tests may be beside them.
     const isShipped = path => /[/](dist|launcher-linux-\w+)$/.test(path)
     cpSync(join(root, 'launcher', 'dist'), join(out, 'launcher'), { recursive: true, filter: isShipped })
     cpSync(join(root, 'stacks'), join(out, 'stacks'), { recursive: true })
@@ -137,7 +137,7 @@ export async function bundle() {
   return [...sources]
 }
 
-/** What starts Node, and supervises a phase, in images of others: see distribution/. */
+/** Bundles the programs that start Node and supervise phases in other images: see distribution/. */
 function bundleRuntime(out) {
   const arch = process.arch === 'arm64' ? 'arm64' : 'amd64'
   mkdirSync(out)
@@ -149,8 +149,8 @@ function bundleRuntime(out) {
 }
 
 /**
- * Puts the compiled form of a program beside it, from which V8 starts it 10 ms sooner; another version of Node compiles it
- * anew. Not Node's own compile cache: that is in a directory which others may write to.
+ * Writes V8's compiled code beside a program, which then starts 10 ms sooner; another version of Node compiles it again.
+ * Node's own compile cache is not used: other users may write to its directory.
  */
 function precompile(dir, name) {
   const file = join(dir, `${name}.program.cjs`)
@@ -171,7 +171,7 @@ function buildpacks() {
   )
 }
 
-/** A buildpack: its descriptor and shell entries as they are, its program bundled, and the npm packages it ships whole. */
+/** Bundles a buildpack: copies its descriptor, shell scripts and shipped npm packages unchanged, and bundles its program. */
 async function bundleBuildpack(build, name, out) {
   const dir = join(root, 'buildpacks', name)
   mkdirSync(out, { recursive: true })
@@ -187,7 +187,7 @@ async function bundleBuildpack(build, name, out) {
   const manifest = join(dir, 'bundle.json')
   if (!existsSync(manifest)) return
   for (const copied of JSON.parse(readFileSync(manifest, 'utf8')).copy) {
-    // npm packs no links: without those of `.bin`, which nothing uses, a package has the same files as a checkout.
+    // npm packs no links: without the unused links of `.bin`, a package has the same files as a checkout.
     const from = realpathSync(join(root, 'node_modules', copied))
     const filter = path => !path.endsWith('/node_modules/.bin')
     cpSync(from, join(out, copied), { recursive: true, verbatimSymlinks: true, filter })
@@ -195,8 +195,9 @@ async function bundleBuildpack(build, name, out) {
 }
 
 /**
- * Writes the names of the settings that a buildpack reads: those in its program, and in its README, as a program may put names
- * together; one that ends in an underscore begins others, as `BPE_` does. Types of bindings are there as well. `bale build` says of others that nothing reads them (lifecycle/platform/unread-settings.ts).
+ * Writes the names of the settings that a buildpack reads: from its program, and from its README, since a program may compose
+ * names. A name that ends in an underscore is a prefix, such as `BPE_`. Includes types of bindings. `bale build` warns that
+ * nothing reads other names (lifecycle/platform/unread-settings.ts).
  */
 function writeSettings(out, files, sources) {
   const names = files.flatMap(
@@ -208,7 +209,7 @@ function writeSettings(out, files, sources) {
   )
 }
 
-/** The types of bindings that a buildpack asks for, `binding:composer`, by its sources and those of the library. */
+/** The types of bindings, `binding:composer`, in the sources of a buildpack and of the library. */
 function bindingTypes(dirs) {
   const asks = /\b(?:bindingsOf|boundFiles?|firstBinding)\(\s*\w+,\s*'([\w-]+)'/g
   const homeFiles = /: HomeFiles = \{([^]*?)\n\}/g
@@ -224,7 +225,7 @@ function bindingTypes(dirs) {
   )
 }
 
-/** Puts the new bundle in place. Two builds at once both succeed; the later one stays. */
+/** Puts the new bundle in place. Two concurrent builds both succeed; the later one's result stays. */
 function replace(out) {
   const old = join(root, `.dist-old-${process.pid}`)
   mkdirSync(dirname(home), { recursive: true })

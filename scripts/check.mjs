@@ -1,5 +1,5 @@
-// `npm run check`: runs the checks that argv names at the same time, and prints what each said once it has ended.
-// `npm run check:quick`: with --changed, lint and unit tests of what differs from the last commit only; types of everything,
+// `npm run check`: runs the checks of argv concurrently, and prints the output of each when it has ended.
+// `npm run check:quick`: with --changed, lint and unit tests only for changes since the last commit; types of everything,
 // incrementally, since a changed type breaks files that did not change.
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -32,7 +32,7 @@ async function check(name) {
   console.log(`${name}: ${code === 0 ? 'ok' : 'failed'}, ${((performance.now() - started) / 1000).toFixed(0)} s`)
 }
 
-/** Files that git knows or would add, and that are not as the last commit has them. */
+/** Files that git tracks or would add, and that differ from the last commit. */
 function changedFiles() {
   const git = (...argv) => execFileSync('git', argv, { cwd: root, encoding: 'utf8' }).split('\0').filter(Boolean)
   const files = [
@@ -42,7 +42,7 @@ function changedFiles() {
   return files.filter(file => existsSync(join(root, file)))
 }
 
-/** The command of a check for what has changed; empty if that is nothing to it. */
+/** The command of a check for the changed files; empty if the check does not apply to them. */
 function quick(name) {
   if (name === 'types') return ['npm', 'run', '--silent', 'check:types']
   const sources = changed.filter(file => /\.([cm]?js|m?ts)$/.test(file) && !/^(test\/apps|examples)\//.test(file))
@@ -50,6 +50,6 @@ function quick(name) {
   const argv = { lint: ['eslint', '--no-warn-ignored'], unit: ['vitest', 'related', '--run', '--project', 'unit'] }[
     name
   ]
-  // npm's --no: never from the registry.
+  // npm's --no: never installs from the registry.
   return ['npm', 'exec', '--no', '--', ...argv, ...sources]
 }

@@ -1,8 +1,8 @@
 // npm run conformance                 writes docs/conformance.md from test/conformance/
-// npm run conformance -- SPEC COMMIT  first takes the places of requirements from a checkout of buildpacks/spec: where they
-//                                     are others than the rows', test/conformance says which
-// npm run conformance -- --results D  writes nothing: fails unless every test that a row names ran and passed, as vitest's
-//                                     JSON reports in the directory D say. CI does that with all its suites.
+// npm run conformance -- SPEC COMMIT  first reads the places of requirements from a checkout of buildpacks/spec; test/conformance
+//                                     reports the ones that differ from the rows'
+// npm run conformance -- --results D  writes nothing: fails unless every test that a row names ran and passed, by vitest's
+//                                     JSON reports in the directory D. CI does that with all its suites.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'

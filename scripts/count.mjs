@@ -1,4 +1,4 @@
-// Adds up vitest's JSON reports and the steps that failed, and prints the line that says it all.
+// Adds up vitest's JSON reports and the failed steps, and prints one line of totals.
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -15,7 +15,7 @@ for (const file of readdirSync(dir).filter(f => f.endsWith('.json'))) {
     if (suite.message) failures.push(`${suite.name}\n${suite.message}`)
     for (const test of suite.assertionResults) {
       if (test.status === 'failed') failures.push(`${test.fullName}\n${test.failureMessages.join('\n')}`)
-      // What a store cannot have by its nature; what the machine lacks is a failure here (test/helpers/skip.ts).
+      // Skipped tests are for features that a store cannot have. A program missing on the machine is a failure (test/helpers/skip.ts).
       if (test.status === 'pending' || test.status === 'skipped') console.log(`does not apply: ${test.fullName}`)
     }
   }

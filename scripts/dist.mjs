@@ -1,7 +1,8 @@
-// `npm run dist` and its kin: what others install of Bale. Installs what that takes, then distribution/main.ts does it.
+// `npm run dist` and similar commands: make the files by which users install Bale. Installs the requirements, then runs
+// distribution/main.ts.
 import { run, setup } from './setup.mjs'
 
-// Programs and libraries for the architecture that this machine has not: a lifecycle is made for both.
+// Programs and libraries for the other architecture: a lifecycle is made for both.
 const [machine, arch] = process.arch === 'arm64' ? ['x86_64', 'amd64'] : ['aarch64', 'arm64']
 const gnu = `${machine}-linux-gnu`
 const name = gnu.replace('_', '-')

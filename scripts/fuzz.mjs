@@ -1,5 +1,5 @@
-// `npm run fuzz -- --seconds N`: libFuzzer on what the launcher parses, each fuzzer for N seconds (10 by default), side by
-// side. What they find stays in launcher/dist/corpus-*, where the next run starts.
+// `npm run fuzz -- --seconds N`: runs libFuzzer on the launcher's parsers, each for N seconds (10 by default), concurrently.
+// Their findings stay in launcher/dist/corpus-*, where the next run starts.
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// Reads a program and writes what V8 makes of it: `node --random-seed=1 scripts/precompile.cjs <bale.program.cjs`. Neither
-// a path nor a random number has a part in it, so the same program gives the same bytes; V8 takes them whatever its seed is.
+// Reads a program and writes V8's compiled code: `node --random-seed=1 scripts/precompile.cjs <bale.program.cjs>`. The result
+// depends on no path or random number, so the same program gives the same bytes. V8 accepts them with any seed.
 const { readFileSync, writeSync } = require('node:fs')
 const { wrap } = require('node:module')
 const { Script } = require('node:vm')

@@ -1,11 +1,11 @@
-// Goes before a program of the bundle and bears its name: starts `bale.program.cjs` from `bale.program.v8`, what V8 made of
-// it when it was bundled (see scripts/bundle.mjs). Another version of Node does not take that, and compiles the source, as
-// does any Node where that file is left out: npm's package is for every kind of machine.
+// Has the name of a program of the bundle and starts it: `bale.program.cjs` from V8's compiled code in `bale.program.v8`
+// (see scripts/bundle.mjs). Another version of Node rejects that code and compiles the source. Without the file, any Node
+// does: npm's package has none, since it is for every kind of machine.
 const { existsSync, readFileSync } = require('node:fs')
 const { wrap } = require('node:module')
 const { Script } = require('node:vm')
 
-// package.json "engines": undici needs it. npm only warns.
+// package.json "engines": undici needs that version, but npm only warns.
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 19)) {
   console.error(`ERROR: Bale needs Node 22.19 or newer, and this is ${process.versions.node}: ${process.execPath}`)

@@ -1,5 +1,5 @@
-// Brings a fresh Debian or Ubuntu machine that has only Node (20 or newer) and npm to where Bale works: the pinned
-// dependencies, and the system's programs. It runs before any dependency is there, so it uses Node alone.
+// Prepares a fresh Debian or Ubuntu machine with only Node (20 or newer) and npm for Bale: installs the pinned
+// dependencies, and the system's programs. It runs before any dependency exists, so it only uses Node.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -8,25 +8,25 @@ import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** Programs and the packages that bring them, in Debian and in Ubuntu. */
+/** Programs and their packages, in Debian and in Ubuntu. */
 const programs = {
   bwrap: 'bubblewrap',
   mmdebstrap: 'mmdebstrap',
   gcc: 'gcc',
   tar: 'tar',
 }
-/** Files that are needed, for what is not a program. */
+/** Required files of packages without a program. */
 const files = {
   '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
   '/etc/ssl/certs/ca-certificates.crt': 'ca-certificates',
 }
-/** An ordinary user's mmdebstrap makes its files as that user's sub-uids. */
+/** For an ordinary user, mmdebstrap makes its files with the user's subordinate ids. */
 const unprivileged = { newuidmap: 'uidmap' }
 
 /** npm's package of Node for this machine, which distribution/runtime depends on. */
 const nodePackage = `node-linux-${process.arch}`
 
-/** @param more programs and files, and the packages that bring them, which only one command needs */
+/** @param more programs and files, with their packages, that only one command needs */
 export function setup(more = {}) {
   requireLinux()
   installSystemPackages(more)
@@ -97,7 +97,7 @@ function installDependencies() {
     .digest('hex')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock && existsSync(bundledNode())) return
   console.log('Installing the dependencies of package-lock.json')
-  // Node 20 starts npm; what needs a newer Node is run by the one that the dependencies bring.
+  // Node 20 starts npm. Programs that need a newer Node run with the one from the dependencies.
   const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
     encoding: 'utf8',
@@ -107,7 +107,7 @@ function installDependencies() {
       `${result.stdout}${result.stderr}\nnpm ci failed.`,
       'See what npm says above: most often the registry cannot be reached.',
     )
-  // An optional package that npm cannot have, or whose bytes package-lock.json does not know, it leaves out in silence.
+  // npm silently leaves out an optional package that is unavailable or does not match package-lock.json.
   if (!existsSync(bundledNode()))
     fail(
       `npm has not installed ${nodePackage}: the registry lacks it, or gives other bytes than package-lock.json asks for.`,
@@ -116,7 +116,7 @@ function installDependencies() {
   writeFileSync(stamp, lock)
 }
 
-/** The Node of the dependencies, which package-lock.json pins: new enough whatever the machine has. */
+/** The Node from the dependencies, which package-lock.json pins: new enough, unlike perhaps the machine's. */
 export function bundledNode() {
   return join(root, 'node_modules', nodePackage, 'bin', 'node')
 }

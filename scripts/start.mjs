@@ -1,4 +1,4 @@
-// `npm start`: everything from a fresh machine to a page served by an image that was just built.
+// `npm start`: everything from a fresh machine to a page that a newly built image serves.
 import { spawn, spawnSync } from 'node:child_process'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ async function ask(url, milliseconds) {
       const response = await fetch(url, { signal: AbortSignal.timeout(5000) })
       if (response.ok) return await response.text()
     } catch {
-      // It is not listening yet.
+      // The server is not listening yet.
     }
   }
   app.kill('SIGTERM')

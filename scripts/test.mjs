@@ -1,6 +1,6 @@
-// `npm test`: the unit tests, the launcher's, and the line from source to a running image. What the machine lacks is skipped, and said.
-// `--all-e2e`: all end-to-end tests instead, with a third of test/apps by turns. `--apps [NAME…]`: all of test/apps, or those whose names
-// begin so. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` has N.
+// `npm test`: the unit tests, the launcher's, and a test from source to a running image. Skips and names tests that this machine cannot run.
+// `--all-e2e`: all end-to-end tests instead, with a rotating third of test/apps. `--apps [NAME…]`: all of test/apps, or those whose names
+// begin with NAME. `--faults`: random faults; BALE_FAULT_SEED repeats them, `--count N` makes N.
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +19,7 @@ const { values: options, positionals } = parseArgs({
   },
 })
 setup()
-// It bundles if need be: once, before several tests would at the same time.
+// bin/bale bundles if needed: here once, before several tests do it at the same time.
 execFileSync(join(root, 'bin', 'bale'), ['--version'], { stdio: ['ignore', 'ignore', 'inherit'] })
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 const results = process.env.BALE_TEST_RESULTS
@@ -50,7 +50,7 @@ const suites = options['all-e2e']
     : options.faults
       ? [['faults', []]]
       : line
-// Several suites take the builder image, and making it takes a minute. One that cannot be made is a failure of each of them.
+// Several suites use the builder image, which takes a minute to make. If it cannot be made, each of them fails.
 let made
 if (options['all-e2e'] && process.env.BALE_TEST_BUILDER_IMAGE === undefined) {
   made = mkdtempSync(join(tmpdir(), 'bale-test-builder-'))

@@ -1,4 +1,4 @@
-// `npm run threats`: writes into docs/threats.md which test files name each case. `--check` only compares.
+// `npm run threats`: writes the test files that name each case into docs/threats.md. `--check` only compares.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -29,7 +29,7 @@ export function rows(text) {
   })
 }
 
-/** The register with its last column made anew. A case without a test says so. */
+/** The register with a new last column, which also marks cases without a test. */
 export function withTests(text) {
   const named = namedCases()
   return text.replaceAll(/^\| ([TRPDESCKXLO]\d\d) \| .*$/gm, (line, found) => {

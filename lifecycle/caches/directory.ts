@@ -17,7 +17,7 @@ import type { BlobInfoCache } from './blob-info-cache.ts'
 import { warnOf } from './warn.ts'
 
 export interface DirectoryCacheOptions {
-  /** Reports something missing or damaged in the cache. The build goes on without it. */
+  /** Reports something missing or damaged in the cache. The build continues without it. */
   onWarning?(text: string): void
   /** Verified facts about its files, which save reading them again. */
   readonly index?: BlobInfoCache

@@ -24,7 +24,7 @@ export interface ImageCacheOptions {
   readonly platform: Platform
   /** Whether to use an image with another platform; by default yes, since not every lifecycle writes the right one. */
   readonly otherPlatforms?: 'used' | 'ignored'
-  /** Reports something missing or damaged in the cache. The build goes on without it. */
+  /** Reports something missing or damaged in the cache. The build continues without it. */
   onWarning?(text: string): void
   /** How long a generation is used after it was stored, in milliseconds. Without a limit by default. */
   readonly timeToLive?: number | undefined
@@ -153,7 +153,7 @@ const emptyLayer: LayerSource = {
   },
 }
 
-/** Takes a layer over from the previous generation, if the registry still has it. */
+/** Reuses a layer of the previous generation, if the registry still has it. */
 async function keep(sink: ImageSink, layer: Layer | undefined, signal?: AbortSignal): Promise<Layer | undefined> {
   if (layer === undefined) return undefined
   try {

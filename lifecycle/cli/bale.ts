@@ -1,6 +1,6 @@
 import { runProgram } from './program.ts'
 
-// Only this user may write to the files that Bale creates, whatever the shell's umask is.
+// Only this user may write to the files that Bale creates, even with a looser umask in the shell.
 process.umask(process.umask() | 0o022)
 // A reader of a help text may close the pipe early: that is no error. A build has its own listener.
 process.stdout.on('error', () => {})

@@ -44,7 +44,7 @@ export function addBuild(program: Command, run: Run): void {
   })
 }
 
-/** @throws BaleError 'usage' for options that say how, without the one that says that */
+/** @throws BaleError 'usage' for an option that depends on a missing one */
 function requireOn({ on, onSettings, dryRun, platform }: GlobalOptions): void {
   if (on === undefined && onSettings !== undefined)
     refuse('these are settings of a build on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')

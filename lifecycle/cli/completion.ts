@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-/** The words of a command line that lead to a command, and what may follow there. */
+/** The words of a command line that lead to a command, and the words that may follow. */
 interface Completions {
   readonly path: string
   readonly words: readonly string[]

@@ -3,7 +3,7 @@ import type { CommandContext, GlobalOptions } from './context.ts'
 
 // Helpers for the definitions of commands.
 
-/** What a command does; a number is its exit status. */
+/** The action of a command. A number is its exit status. */
 export type Action = (context: CommandContext) => Promise<number | void>
 
 /** Runs an action with a context for these options. */

@@ -23,7 +23,7 @@ export interface Starter {
   readonly places: Places
 }
 
-// Between the ids of containers and those that systemd reserves (systemd.io/UIDS-GIDS).
+// Between the ids of containers and the ids that systemd reserves (systemd.io/UIDS-GIDS).
 const firstId = 1_900_000_000
 /** One more than Linux's largest pid. */
 const pids = 4_194_304

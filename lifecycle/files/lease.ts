@@ -39,7 +39,7 @@ function ourPlace(): string {
 }
 
 function self(): string {
-  // /proc may belong to another pid namespace, whose numbers differ from ours.
+  // /proc may belong to another pid namespace, whose numbers differ from this process's.
   const stat = readStat('self')
   return `${ourPlace()}.${process.pid}.${stat?.pid === process.pid ? stat.started : 0}`
 }

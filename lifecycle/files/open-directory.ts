@@ -61,7 +61,7 @@ export class OpenDirectory {
   }
 
   /**
-   * Opens the entry itself (O_PATH), whatever its type and mode, without following a link. The descriptor works with fstat,
+   * Opens the entry itself (O_PATH), of any type and mode, without following a link. The descriptor works with fstat,
    * and a call on `/proc/self/fd/N` reaches the same inode.
    */
   openPath(name: ByteString): number {

@@ -3,7 +3,7 @@ import { targetEnv } from '../spec/target.ts'
 import type { Target } from '../spec/types.ts'
 import type { Buildpack } from './buildpacks-dir.ts'
 
-/** What the environment of every buildpack is made from (buildpack.md, "Environment"). */
+/** The sources of every buildpack's environment (buildpack.md, "Environment"). */
 export interface EnvSources {
   /** Already reduced to the allow-list. */
   readonly inherited: Readonly<Record<string, string>>

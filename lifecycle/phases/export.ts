@@ -54,7 +54,7 @@ export interface BuildOutput {
 export interface ImageSettings {
   /** `sboms` is a directory with SBOM files of the launcher and of the lifecycle. */
   readonly launcher: { readonly path: string; readonly version: string; readonly sboms?: string }
-  /** Overrides what buildpacks say. */
+  /** Overrides the buildpacks' default process. */
   readonly defaultProcess?: string | undefined
   readonly project: ProjectMetadata
   /** CNB_EXEC_ENV, if the platform supports it. */

@@ -19,9 +19,9 @@ type Found = { readonly kind: 'file'; text: string } | { readonly kind: 'link'; 
 /** The entries of a layer that decide which os-release an image has. */
 interface LayerFacts {
   readonly found: Map<string, Found>
-  /** Whiteouts: the image has nothing that lower layers hold at or below these paths. */
+  /** Whiteouts: the image has no entries of lower layers at or below these paths. */
   readonly hidden: Set<string>
-  /** Opaque whiteouts: the image has nothing that lower layers hold below these paths. */
+  /** Opaque whiteouts: the image has no entries of lower layers below these paths. */
   readonly emptied: Set<string>
 }
 

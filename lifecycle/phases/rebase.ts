@@ -194,7 +194,7 @@ function readLabel({ name, image }: AppImage): { json: string; metadata: LayersM
 const recordedNames = (recorded: RunImageMetadata | undefined): readonly string[] =>
   recorded?.image === undefined ? [] : [recorded.image, ...(recorded.mirrors ?? [])]
 
-/** Returns whether the app was built for a run image of that name, whatever its digest is now. */
+/** Returns whether the app was built for a run image of that name, with any digest. */
 function isRecorded(name: string, recorded: RunImageMetadata | undefined): boolean {
   return recordedNames(recorded).some(known => comparable(known) === comparable(name))
 }

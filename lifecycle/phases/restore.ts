@@ -27,7 +27,7 @@ export interface RestoreInput {
   readonly cache?: BuildCache | undefined
   /** The owner of restored layers. Set if root restores for the buildpacks' user. */
   readonly owner?: Owner | undefined
-  /** Restores nothing but store.toml, and that only for APIs that restore it. */
+  /** Restores only store.toml, if the API restores it at all. */
   readonly skipLayers?: boolean
   readonly features: Pick<PlatformFeatures, 'restoresWithoutAppImage' | 'sbomLayer' | 'storeAlwaysRestored'>
   readonly reporter: Reporter

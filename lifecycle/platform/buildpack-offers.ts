@@ -9,7 +9,7 @@ import { isOffersEntry, type Offer, offersVariable, parseOffers } from '../spec/
 import type { BuildOptions } from './build-app.ts'
 import { plan } from './plan-app.ts'
 
-/** The options of a build that decide what it can get. */
+/** The options of a build that affect the available versions. */
 export type OffersInput = Pick<BuildOptions, 'settings' | 'env' | 'network' | 'reporter' | 'signal'>
 
 /**

@@ -46,7 +46,7 @@ const entriesAtOnce = 64
 
 export interface CopyOptions {
   readonly reporter: Reporter
-  /** What is left out; nothing by default. */
+  /** Selects files to leave out; none by default. */
   readonly filter?: SourceFilter
   /** Copies `.git` too, for tools that take a version from it. */
   readonly keepsGit?: boolean

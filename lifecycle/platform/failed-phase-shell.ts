@@ -3,7 +3,7 @@ import type { Engine, EngineRun } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
 import type { BuildpackPhase, PhaseRunner } from '../phase-runner.ts'
 
-/** What a build does on a terminal when detect or build fails. */
+/** The reaction to a failure of detect or build on a terminal. */
 export interface Interaction {
   /** Called before the shell starts. Shows the failure, and leaves terminal and signals to the shell. */
   begin(phase: BuildpackPhase, error: unknown): void | Promise<void>
@@ -42,7 +42,7 @@ export function withShell(
   }
 }
 
-/** bash where the build image has it. Neither reads a file of an image or of a buildpack at its start. */
+/** Starts bash if the build image has it, otherwise sh. Neither reads a startup file of an image or a buildpack. */
 const start = `
 [ ! -r "$1" ] || . "$1"
 PS1='(sandbox) \\w \\$ '

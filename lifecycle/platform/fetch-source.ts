@@ -31,7 +31,7 @@ export interface FetchSource {
   readonly platformDir?: string | undefined
   /** The order of the builder image around this process, which is written to the file `to` with the build's selection. */
   readonly order?: { readonly of: ImageOrder; readonly to: string; readonly chosen: GivenBuildpacks } | undefined
-  /** Variables for buildpacks, which win over those of project.toml. */
+  /** Variables for buildpacks, which take precedence over those of project.toml. */
   readonly env: Readonly<Record<string, string>>
   readonly settings: Settings
   readonly stdin: Readable

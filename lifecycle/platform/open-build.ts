@@ -140,7 +140,7 @@ function chooseBuilder({ builder, defaultBuilder }: BuildOptions, project?: Proj
   return defaultBuilder === undefined ? { chosenBy: 'bale' } : { chosenBy: 'default', name: defaultBuilder }
 }
 
-/** Fills the workspace: source, variables, bindings, order. Returns what analyze and detect need. */
+/** Fills the workspace: source, variables, bindings, order. Returns the input of analyze and detect. */
 export async function prepareDetection(build: OpenBuild, signal: AbortSignal): Promise<DetectionInput> {
   const { options, secrets, reporter, distribution, stores, destinations, workspace, environment, emulator, source } =
     build

@@ -62,7 +62,7 @@ const buildpackSince = {
 } as const
 
 type Features<Table> = { readonly [Name in keyof Table]: boolean } & {
-  /** The version, as it is written in CNB_PLATFORM_API or buildpack.toml. */
+  /** The version, as written in CNB_PLATFORM_API or buildpack.toml. */
   readonly api: string
 }
 export type PlatformFeatures = Features<typeof platformSince>

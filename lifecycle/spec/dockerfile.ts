@@ -100,7 +100,7 @@ const baseImage = '${base_image}'
 /** Instructions of Dockerfiles that image extensions write (image_extension.md, "Dockerfile Requirements"). */
 const permitted = ['FROM', 'ADD', 'ARG', 'COPY', 'ENV', 'LABEL', 'RUN', 'SHELL', 'USER', 'WORKDIR']
 
-/** What a run.Dockerfile does with the run image. */
+/** The effect of a run.Dockerfile on the run image. */
 export interface RunDockerfile {
   /** The image that replaces the run image; undefined if the Dockerfile extends the run image. */
   readonly image: string | undefined

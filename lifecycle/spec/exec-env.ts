@@ -1,7 +1,7 @@
 import { BaleError } from '../errors.ts'
 import { type Node, errorAt, isTable, quote, requiredText, tables, texts } from './read.ts'
 
-/** Execution environments (buildpack.md, "Execution Environments"): what an app is built for. */
+/** Execution environments (buildpack.md, "Execution Environments"): the purpose of an app's build. */
 
 export const defaultExecEnv = 'production'
 

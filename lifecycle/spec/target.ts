@@ -2,7 +2,7 @@ import { labels } from './labels.ts'
 import type { BuildpackDescriptor, BuildpackTarget, Target } from './types.ts'
 
 /**
- * Targets: what an image runs on, and whether a buildpack supports that (platform.md, "Target Data"; buildpack.md,
+ * Targets: the platform and distribution of an image, and whether a buildpack supports them (platform.md, "Target Data"; buildpack.md,
  * "Targets").
  */
 

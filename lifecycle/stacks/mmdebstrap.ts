@@ -69,7 +69,7 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 /** Shell commands that mmdebstrap runs with the new root's path as $1. */
 function hooks(image: ImageDescription): string[] {
   const start = '.bale-start'
-  // Files from packages have the packages' dates; what maintainer scripts write is newer than the start.
+  // Files from packages have the packages' dates; files of maintainer scripts are newer than the start.
   const newest = `find "$1/usr" -type f ! -newer "$1/${start}" -printf '%Ts\\n' | sort -n | tail -n 1 >"$1/${newestNote}"`
   // dpkg removes itself, too. --force-* is safe for the remaining packages, which are already configured.
   // Its warnings about this are shown only if it fails.

@@ -128,7 +128,7 @@ function addLine(account: { name: string; id: number }, rest: string, idAt?: num
 }
 
 /**
- * A sandbox with a read-only root can only mount over directories that exist. The build user owns what it writes to
+ * A sandbox with a read-only root can only mount over directories that exist. The build user owns the directories that it writes to
  * (platform.md, "Build Image": a writable home directory).
  */
 function directories(stack: StackDescription, kind: ImageKind): ImageRules['directories'] {

@@ -17,7 +17,7 @@ export const partialPrefix = '.partial-'
 /**
  * Unpacks the tar of a stack image to the new folder `dir`, for a sandbox that mounts it read-only. Everything in it
  * belongs to the caller and can be deleted by them, nothing is setuid or a device; `dir` appears complete or not at all.
- * An existing `dir` is left as it is: name it after the tar's digest.
+ * Does not change an existing `dir`: name it after the tar's digest.
  */
 export async function unpackRootfs(tar: string, dir: string, options: UnpackRootfsOptions): Promise<void> {
   const target = resolve(dir)

@@ -56,7 +56,7 @@ export interface StoreSettings {
   readonly registries?: Registries | undefined
   /** How often a request to a registry is attempted; 5 by default. */
   readonly registryAttempts?: number | undefined
-  /** Where images can live; those of `transports.ts` by default. */
+  /** The kinds of places for images; those of `transports.ts` by default. */
   readonly transports?: readonly ImageTransport[]
 }
 

@@ -15,7 +15,7 @@ import { type Chunk, type Generation, formatGeneration, maxGeneration, parseGene
 import { largestChunk, splitTar } from './split.ts'
 
 export interface ChunkedCacheOptions {
-  /** Reports something missing or damaged in the cache. The build goes on without it. */
+  /** Reports something missing or damaged in the cache. The build continues without it. */
   onWarning?(text: string): void
   /** How long a generation is used after it was stored, in milliseconds. Without a limit by default. */
   readonly timeToLive?: number | undefined

@@ -17,7 +17,7 @@ export interface Started {
   stop(): void
 }
 
-/** The commands of `bale`, each in a process of its own, so that a test sees what a user sees. */
+/** The commands of `bale`, each in its own process, so that a test sees the same as a user. */
 export interface Commands {
   start(args: readonly string[]): Started
   /** The total size in bytes of the files that a container sees, and their absolute paths. */

@@ -11,7 +11,7 @@ import { configFile, readUserConfig } from '../config-file.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatBytes, printable } from '../text.ts'
 
-/** Prints what a bug report needs. Without `--explicit`, it names no builder and no registry. */
+/** Prints the facts for a bug report. Without `--explicit`, it names no builder and no registry. */
 export async function reportCommand(context: CommandContext, { explicit }: GlobalOptions): Promise<void> {
   const { settings, env } = context
   const config = await readUserConfig(env)

@@ -49,10 +49,10 @@ export async function writeResultFiles(
       .join('')
   const write = async (named: string | undefined, text: string) => {
     if (named === undefined) return
-    // As it was checked: `sub/../file` needs no `sub`.
+    // Resolved as in the check: `sub/../file` needs no `sub`.
     const file = resolve(named)
     await wrapErrno(file, async () => {
-      // One that is there may be mounted, as Kubernetes' /dev/termination-log is: it cannot be replaced.
+      // An existing file may be a mount point, such as Kubernetes' /dev/termination-log, and cannot be replaced.
       if ((await stat(file).catch(() => undefined)) !== undefined) return writeFile(file, text)
       await writeFile(`${file}.tmp`, text)
       await rename(`${file}.tmp`, file)

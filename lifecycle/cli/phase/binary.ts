@@ -36,7 +36,7 @@ export interface Io {
   readonly supervisor: string
   /** Path of the program of lifecycle/engines/landlock. */
   readonly landlock: string
-  /** What restorer leaves for extender (platform.md, "restorer": `<kaniko-dir>`, which is always /kaniko). */
+  /** The directory for images from restorer to extender (platform.md, "restorer": `<kaniko-dir>`, which is always /kaniko). */
   readonly kanikoDir?: string
   /** The file system that extender changes: `/` unless set. */
   readonly rootDir?: string

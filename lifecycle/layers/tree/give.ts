@@ -19,7 +19,7 @@ export interface GiveOptions {
 }
 
 /**
- * Gives a directory, and all that root owns below it, to a user. The walk goes from descriptor to descriptor and changes the
+ * Gives a directory, and all files of root below it, to a user. The walk goes from descriptor to descriptor and changes the
  * very inode that it checked: a process that swaps a directory for a link meanwhile (X35) gets no files from outside. Files
  * with several names stay root's: one may be a hard link to a file elsewhere.
  * @param dir its parents are trusted; it may itself be a link, which is then not followed

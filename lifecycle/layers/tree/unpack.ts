@@ -119,7 +119,7 @@ export async function publish(
   }
 }
 
-/** Removes what was written. Ignores failures: the earlier one is reported. */
+/** Removes the incomplete tree. Ignores failures, since the earlier failure is reported. */
 function removeDraft(parent: OpenDirectory, draft: ByteString): void {
   try {
     removeEntry(parent, draft, draft)

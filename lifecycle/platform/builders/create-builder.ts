@@ -31,7 +31,7 @@ export interface CreateBuilderInput {
   readonly pullPolicy?: PullPolicy | undefined
   /** The name of the run image in the builder, in place of the one in builder.toml. */
   readonly runImage?: string | undefined
-  /** In place of those in builder.toml; this machine's by default. Several make an index. */
+  /** Replaces the targets in builder.toml; by default this machine's platform. Several targets make an index. */
   readonly targets?: readonly Platform[] | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   readonly settings: Settings

@@ -28,7 +28,7 @@ export interface OpenBuildpackInput {
   readonly builder: readonly BuildpackModule[]
   /** Relative paths are relative to it. */
   readonly base: string
-  /** What is opened: buildpacks unless set. */
+  /** The kind of modules to open: buildpacks by default. */
   readonly kind?: ModuleKind
 }
 
@@ -100,7 +100,7 @@ async function fromDirectory(
   return [module, ...dependencies]
 }
 
-/** package.toml (extensions/buildpackage.md): what a package is made of. */
+/** package.toml (extensions/buildpackage.md): the parts of a package. */
 export function parsePackage(content: Uint8Array | string, where: string) {
   const document = read.readToml(content, where)
   const platform = read.table(document, 'platform')

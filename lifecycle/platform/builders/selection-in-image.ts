@@ -17,7 +17,7 @@ const idAndVersion = /^[A-Za-z0-9][A-Za-z0-9./_-]*(?:@[\w.+-]+)?$/
 const isFile = /\.(cnb|tgz|tar\.gz|tar)$/
 
 /**
- * What a build chooses among the buildpacks of its builder image: URIs are `from=builder` or ID[@VERSION].
+ * The selection of a build among the buildpacks of its builder image: URIs are `from=builder` or ID[@VERSION].
  * @throws BaleError 'input' for a directory, a file, an image or a script
  */
 export async function selectionInImage(

@@ -58,7 +58,7 @@ export interface ClusterResult {
  */
 export async function buildOnCluster(options: BuildOptions, { on, settings }: OnCluster): Promise<ClusterResult> {
   const secrets = new BuildSecrets(options.secrets ?? [])
-  // Phases mask as well, for those who read the pod's log.
+  // Phases mask as well, for readers of the pod's log.
   const reporter = secrets.masked(options.reporter ?? silent)
   secrets.warnOfShort(reporter)
   try {

@@ -54,7 +54,7 @@ export async function readDockerfiles(
   return files
 }
 
-/** image_extension.md, "Context Folders": without one it is the application. */
+/** image_extension.md, "Context Folders": by default the application. */
 async function contextOf(dir: string, kind: ExtendKind): Promise<string | undefined> {
   for (const name of ['context', `context.${kind}`]) {
     if ((await directoryState(join(dir, name))) === 'directory') return join(dir, name)

@@ -14,7 +14,7 @@ import { hostPlatform } from '../../../stores/settings.ts'
 /**
  * Reads the run image that extender wrote to `<extended>/run/<digest>`, with the layers of the run image that it extends (platform.md,
  * "exporter": "MUST be based on the image in `<extended>`/run").
- * @throws BaleError 'input' if there is none, if it extends another image, or if anybody but root could have changed it
+ * @throws BaleError 'input' if there is none, if it extends another image, or if a user other than root could have changed it
  */
 export async function readExtendedImage(extendedDir: string, runImage: Image): Promise<Image> {
   const dir = join(extendedDir, 'run')
