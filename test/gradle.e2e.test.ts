@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { writeFile } from 'node:fs/promises'
@@ -12,11 +13,11 @@ import { writeTree } from './helpers/tree.ts'
 // The wrapper is the real one, and so is Gradle, of Debian's package: the host that has Gradle's own distributions is not reachable from
 // everywhere. Libraries come from Maven Central.
 
-async function serve({ zip }: GradleDistribution) {
+async function serve({ zip }: GradleDistribution, digest = createHash('sha256').update(zip).digest('hex')) {
   const requests: string[] = []
   const server = createServer((request, response) => {
     requests.push(`${request.url} ${request.headers.authorization ?? ''}`)
-    response.end(zip)
+    response.end(request.url?.endsWith('.sha256') ? digest : zip)
   })
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
   onTestFinished(() => void server.close())
@@ -38,6 +39,40 @@ public class Main {
 }
 `
 
+const project = {
+  'settings.gradle': "rootProject.name = 'shop'\n",
+  'build.gradle':
+    "apply plugin: 'application'\nversion = '1.0'\nmainClassName = 'shop.Main'\nrepositories { mavenCentral() }\ndependencies { compile 'org.apache.commons:commons-lang3:3.17.0' }\n",
+  'src/main/java/shop/Main.java': main,
+}
+
+describe('an application without a Gradle wrapper', () => {
+  it('is built with Gradle’s own distribution from a mirror, and again without the network', async () => {
+    const image = 'bale-test-gradle-alone'
+    const dir = await temporaryDirectory()
+    const gradle = await packGradle()
+    const { host, requests } = await serve(gradle)
+    await writeTree(dir, project)
+    const version = ['--env', `BP_GRADLE_VERSION=${gradle.version}`]
+    const mirror = (place: string) => ['--env', `BP_DEPENDENCY_MIRROR_SERVICES_GRADLE_ORG=http://${place}/gradle`]
+    const damaged = await serve(gradle, '0'.repeat(64))
+    const refused = await bale(['build', image, '--path', dir, ...gradle.volumes, ...version, ...mirror(damaged.host)])
+    expect(refused.code).toBe(51)
+    expect(refused.output).toMatch(/its SHA-256 is [0-9a-f]{64}, not 0{64}/)
+
+    const first = await bale(['build', image, '--path', dir, ...gradle.volumes, ...version, ...mirror(host)])
+    expect(first.code, first.output).toBe(0)
+    expect(first.output).toContain(`Gradle ${gradle.version}: BP_GRADLE_VERSION requests ${gradle.version}`)
+    const address = `/gradle/distributions/gradle-${gradle.version}-bin.zip`
+    expect(requests).toEqual([`${address}.sha256 `, `${address} `])
+    expect((await serveAndAsk(image)).body).toBe('First 21')
+    await writeFile(join(dir, 'src/main/java/shop/Main.java'), main.replace('first', 'again'))
+    const offline = await bale(['build', image, '--path', dir, ...gradle.volumes, ...version, '--network', 'none'])
+    expect(offline.code, offline.output).toBe(0)
+    expect((await serveAndAsk(image)).body).toBe('Again 21')
+  }, 500_000)
+})
+
 describe('an application with a Gradle wrapper', () => {
   it('is built with the Gradle that the wrapper downloads, and again without the network', async () => {
     const image = 'bale-test-gradle'
@@ -47,10 +82,7 @@ describe('an application with a Gradle wrapper', () => {
     await writeTree(dir, {
       ...gradle.wrapper,
       'gradle/wrapper/gradle-wrapper.properties': `distributionBase=GRADLE_USER_HOME\ndistributionPath=wrapper/dists\nzipStoreBase=GRADLE_USER_HOME\nzipStorePath=wrapper/dists\ndistributionUrl=http\\://${host}/gradle-${gradle.version}-bin.zip\n`,
-      'settings.gradle': "rootProject.name = 'shop'\n",
-      'build.gradle':
-        "apply plugin: 'application'\nversion = '1.0'\nmainClassName = 'shop.Main'\nrepositories { mavenCentral() }\ndependencies { compile 'org.apache.commons:commons-lang3:3.17.0' }\n",
-      'src/main/java/shop/Main.java': main,
+      ...project,
     })
     const settings = join(await temporaryDirectory(), 'gradle.properties')
     await writeFile(

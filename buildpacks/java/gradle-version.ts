@@ -1,4 +1,4 @@
-import type { App } from '../sdk/index.ts'
+import { type App, firstSetting, fromToolFiles, type VersionRequest } from '../sdk/index.ts'
 
 /** The newest available Java that a release of Gradle runs on (docs.gradle.org, "Compatibility Matrix"). */
 const newest = [
@@ -9,12 +9,40 @@ const newest = [
 
 const file = 'gradle/wrapper/gradle-wrapper.properties'
 
-/** The newest Java for the wrapper's Gradle; undefined without a wrapper that names its version, or if no Java fits. */
-export async function newestForGradle(app: App): Promise<{ major: string; why: string } | undefined> {
-  const url = /^\s*distributionUrl\s*[=:]\s*(\S+)/m.exec((await app.read(file)) ?? '')?.[1] ?? ''
-  const [, version = '', major, minor] = /gradle-((\d+)\.(\d+)[\w.-]*?)(?:-(?:bin|all|src))?\.zip$/.exec(url) ?? []
+/** The release for a request of a line alone: the last one of each line. */
+export const releases: Readonly<Record<string, string>> = { '9': '9.2.1', '8': '8.14.3', '7': '7.6.4', '6': '6.9.4' }
+
+/** The requested version of Gradle, and the place of the request: a setting, or a file of a version manager. */
+export async function requestedGradle(
+  app: App,
+  env: Readonly<Record<string, string>>,
+): Promise<VersionRequest | undefined> {
+  const setting = firstSetting(env, 'BP_GRADLE_VERSION', 'RAILPACK_GRADLE_VERSION')
+  if (setting) return { value: setting.value, where: setting.name }
+  const value = /^\s*gradle\s*=\s*(\S+)/m.exec((await app.read('.sdkmanrc')) ?? '')?.[1]
+  return value === undefined ? fromToolFiles(app, 'gradle') : { value, where: '.sdkmanrc' }
+}
+
+/** @returns undefined for what is no version of Gradle */
+export function releaseOf(value: string): string | undefined {
+  if (/^\d+\.\d+(?:\.\d+)?(?:-(?:rc|milestone)-\d+)?$/.test(value)) return value
+  return releases[/^(\d+)(?:\.[*x])*$/.exec(value)?.[1] ?? '']
+}
+
+/** The newest Java for the Gradle of the wrapper, or for the requested one; undefined if none is named, or if no Java fits. */
+export async function newestForGradle(
+  app: App,
+  env: Readonly<Record<string, string>>,
+): Promise<{ major: string; why: string } | undefined> {
+  const url = /^\s*distributionUrl\s*[=:]\s*(\S+)/m.exec((await app.read(file)) ?? '')?.[1]
+  const wrapped = /gradle-(\d+\.\d+[\w.-]*?)(?:-(?:bin|all|src))?\.zip$/.exec(url ?? '')?.[1]
+  const request = url === undefined ? await requestedGradle(app, env) : undefined
+  const version = wrapped ?? releaseOf(request?.value ?? '') ?? ''
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? []
   const found = newest.find(
     ({ gradle }) => Number(major) > gradle[0] || (Number(major) === gradle[0] && Number(minor) >= gradle[1]),
   )
-  return found && { major: found.java, why: `${file}: Gradle ${version} does not run on a newer Java` }
+  return (
+    found && { major: found.java, why: `${request?.where ?? file}: Gradle ${version} does not run on a newer Java` }
+  )
 }

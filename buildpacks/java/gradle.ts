@@ -1,6 +1,7 @@
 import { rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type App, boundFile, type BuildContext, BuildpackError, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import { boundFile, type BuildContext, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import { type GradleChoice, provideGradle } from './gradle-distribution.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
@@ -16,17 +17,11 @@ const initScript = `allprojects {
 }
 `
 
-/** @throws BuildpackError for a project without a wrapper: Debian's Gradle dates from 2017, and runs from /usr/share only */
-export async function requireWrapper(app: App): Promise<void> {
-  if (await app.has('gradlew')) return
-  throw new BuildpackError('there is no Gradle wrapper', {
-    where: 'gradlew',
-    fix: 'run "gradle wrapper" and commit gradlew and gradle/wrapper: it says which Gradle builds the application',
-  })
-}
-
-/** Builds with the application's Gradle wrapper. Downloads stay in a cache. */
-export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jdk: Jdk; temp: string }): Promise<void> {
+/** Builds with the application's Gradle wrapper, or with the chosen Gradle. Downloads stay in a cache. */
+export async function buildWithGradle(
+  context: BuildContext,
+  { jdk, temp, gradle }: { jdk: Jdk; temp: string; gradle: GradleChoice | undefined },
+): Promise<void> {
   const { app, env, layer, log, run } = context
   const cache = await layer('gradle', {
     types: { cache: true },
@@ -37,10 +32,11 @@ export async function buildWithGradle(context: BuildContext, { jdk, temp }: { jd
   const script = join(temp, 'reproducible.gradle')
   await writeFile(script, initScript)
   const tasks = tasksOf(env)
-  const shown = `./gradlew ${tasks.join(' ')}`
+  const program = gradle === undefined ? app.at('gradlew') : await provideGradle(context, gradle, { jdk, temp })
+  const shown = `${gradle === undefined ? './gradlew' : 'gradle'} ${tasks.join(' ')}`
   await using _settings = await linkSettings(context, cache.path)
   await log.step(`Running ${shown}`, () =>
-    run(['sh', app.at('gradlew'), '--no-daemon', '--console=plain', '--init-script', script, ...tasks], {
+    run(['sh', program, '--no-daemon', '--console=plain', '--init-script', script, ...tasks], {
       name: shown,
       step: 'build',
       env: {

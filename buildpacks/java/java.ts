@@ -17,7 +17,8 @@ import {
 import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
 import { type BuildTool, buildToolOf } from './build-tool.ts'
-import { buildWithGradle, requireWrapper } from './gradle.ts'
+import { buildWithGradle } from './gradle.ts'
+import { chooseGradle } from './gradle-distribution.ts'
 import { buildWithToolsDeps } from './clojure.ts'
 import { provideClassData } from './class-data.ts'
 import { startsInPlace } from './declared-start.ts'
@@ -91,7 +92,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   }
   if (major === '11') log.warning('Debian no longer mends Java 11', 'Use 17 or newer if the application runs with it.')
   const tool = await buildToolOf(app, env)
-  if (tool === 'gradle') await requireWrapper(app)
+  const gradle = tool === 'gradle' && !(await app.has('gradlew')) ? await chooseGradle(app, env, major) : undefined
   if (tool === 'maven') await checkMavenVersion(app, env)
   const ready = tool === undefined ? await findReady(app) : undefined
   checkTomcatSettings(env)
@@ -99,7 +100,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const jdk = await provideJdk(context, archive, major)
   const tools = { archive, jdk, temp }
   const built = tool === 'maven' ? await buildWithMaven(context, tools) : undefined
-  if (tool === 'gradle') await buildWithGradle(context, { jdk, temp })
+  if (tool === 'gradle') await buildWithGradle(context, { jdk, temp, gradle })
   if (tool === 'leiningen') await buildWithLeiningen(context, tools)
   const image = { jdk, temp, start, openMaven: async () => built ?? openMaven(context, tools) }
   const classPath = tool === 'sbt' ? await buildWithSbt(context, image) : undefined

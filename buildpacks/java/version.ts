@@ -58,7 +58,7 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
   }
   const target = await compilerTarget(app)
   const oldest = target && majorOf(target.value)
-  const limit = (await buildToolOf(app, env)) === 'gradle' ? await newestForGradle(app) : undefined
+  const limit = (await buildToolOf(app, env)) === 'gradle' ? await newestForGradle(app, env) : undefined
   if (limit !== undefined && Number(limit.major) < Number(available[0]) && Number(limit.major) >= Number(oldest ?? 0))
     return limit
   if (target !== undefined && oldest !== undefined)

@@ -14,8 +14,6 @@ const waysOut = new Map(
     RAILPACK_PACKAGES:
       'its packages are those of mise, which no build runs: give the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and other programs as packages of Debian, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
     RAILPACK_DISABLE_CACHES: 'bale build --clear-cache builds without what earlier builds left',
-    RAILPACK_GRADLE_VERSION:
-      "the project's wrapper brings Gradle: gradle wrapper --gradle-version VERSION, and commit it",
     RAILPACK_SKIP_MIGRATIONS:
       'leave it out: no image changes a database by itself; bale run IMAGE --process migrate does',
     GOOGLE_CUSTOM_NGINX_CONFIG:
@@ -24,7 +22,8 @@ const waysOut = new Map(
       'no native images are made: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
     BP_NATIVE_IMAGE: 'no native images are made: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
     BP_NGINX_VERSION: 'leave it out: nginx is the one that Debian has and mends',
-    BP_HTTPD_VERSION: 'leave it out: nginx serves in place of httpd',
+    BP_HTTPD_VERSION:
+      'leave it out: Apache is the one that Debian has and mends, and nginx serves static sites in its place',
     'dependency-mapping':
       'leave it out: its digests are those of archives that other builders download; mirrors are named by BP_DEPENDENCY_MIRROR or a binding of the type dependency-mirror, and by the clients of the registries (docs/mirrors.md)',
   }),

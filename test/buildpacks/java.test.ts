@@ -6,6 +6,7 @@ import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/
 import { findArtifact } from '../../buildpacks/java/artifact.ts'
 import type { BuildTool } from '../../buildpacks/java/build-tool.ts'
 import { startsInPlace } from '../../buildpacks/java/declared-start.ts'
+import { chooseGradle } from '../../buildpacks/java/gradle-distribution.ts'
 import { placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
 import { type Jdk, linkArguments } from '../../buildpacks/java/jdk.ts'
@@ -137,16 +138,30 @@ describe('detection', () => {
     )
   })
 
-  it('asks for a Gradle wrapper before anything is installed', async () => {
+  it.each<[Tree, Record<string, string>, string, string]>([
+    [{}, {}, '21', '8.14.3'],
+    [{}, {}, '25', '9.2.1'],
+    [{}, { BP_GRADLE_VERSION: '8.10.2' }, '21', '8.10.2'],
+    [{}, { RAILPACK_GRADLE_VERSION: '7' }, '17', '7.6.4'],
+    [{ '.sdkmanrc': 'java=21-tem\ngradle=8.5\n' }, {}, '21', '8.5'],
+    [{ '.tool-versions': 'gradle 9.x\n' }, {}, '21', '9.2.1'],
+  ])('chooses a Gradle where there is no wrapper, for %j, %j and Java %s: %s', async (tree, env, java, version) => {
+    const root = await temporaryDirectory()
+    await writeTree(root, tree)
+    expect((await chooseGradle(new App(root), env, java)).version).toBe(version)
+  })
+
+  it('refuses an invalid version of Gradle before anything is installed', async () => {
     await using project = await TestProject.create({
       buildpack: java,
       dir: buildpackDir,
       app: { 'build.gradle': '' },
+      env: { BP_GRADLE_VERSION: 'newest' },
       runner: () => Promise.reject(new Error('nothing is to run')),
     })
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('gradlew: there is no Gradle wrapper')
+    expect(output).toContain('BP_GRADLE_VERSION: "newest" is not a version of Gradle')
   })
 
   it('says that an archive cannot be started before anything is installed', async () => {
