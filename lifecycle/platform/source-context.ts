@@ -25,9 +25,9 @@ export interface ContextOptions {
 const scheme = /^([a-z0-9+]+):\/\//
 
 /**
- * The directory with the source. `dir://DIR` and a plain path are one; `tar://FILE`, `tar://stdin` and `zip://FILE` are unpacked,
- * `git://HOST/REPOSITORY[#REF][#COMMIT]` is fetched by https, and `git+https://`, `git+http://`, `git+ssh://` and `git+file://` by
- * the protocol that they name.
+ * Returns the directory with the source. `dir://DIR` and a plain path name a directory. `tar://FILE`, `tar://stdin` and
+ * `zip://FILE` are unpacked. `git://HOST/REPOSITORY[#REF][#COMMIT]` is fetched by https; `git+https://`, `git+http://`,
+ * `git+ssh://` and `git+file://` by the protocol that they name.
  * @throws BaleError 'arguments' for another form, or unavailable source
  */
 export async function openContext(text: string, options: ContextOptions): Promise<string> {

@@ -80,7 +80,7 @@ function destinationsOf(flags: Parsed): [string, ...string[]] {
   return first === undefined ? [name ?? 'bale.local/executor'] : [first, ...others]
 }
 
-/** The cache shared with other jobs: an image in a registry, named after the destination. No destination, no cache. */
+/** The cache shared with other jobs: the image of --cache-repo, or one named after the destination. Without both, none. */
 function cacheOf(flags: Parsed): Pick<GlobalOptions, 'cacheFrom' | 'cacheTo'> {
   const ref = cacheImageOf(flags)
   if (ref === undefined) return {}

@@ -118,7 +118,7 @@ async function one(image: string, options: FleetOptions & { readonly reporter: R
 const digestOf = (result: RebaseResult): string | undefined =>
   result.kind === 'image' ? result.published.digest : result.index.digest
 
-/** Returns whether a label says that a lifecycle made the layers (platform.md, "Labels"). Reads this machine's image of an index. */
+/** Returns whether a label says that a lifecycle made the layers (platform.md, "Labels"). Reads the first image of an index. */
 async function isOfBuildpacks(image: string, settings: Settings, signal: AbortSignal | undefined): Promise<boolean> {
   await using stores = new Stores(settings, silent)
   const [{ previous }] = await stores.destinations([image], true)
