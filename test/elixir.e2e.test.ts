@@ -193,12 +193,12 @@ describe('what cannot be built', () => {
     [
       'another Elixir',
       { 'mix.exs': project('', '').replace('~> 1.15', '~> 1.99') },
-      /mix\.exs:5: asks for Elixir ~> 1\.99, which is not to be had\n\s+the nearest is 1\.18\.\d+.*write elixir: "~> 1\.18"/,
+      /mix\.exs:5: asks for Elixir ~> 1\.99, which is not available\n\s+the nearest is 1\.18\.\d+.*write elixir: "~> 1\.18"/,
     ],
     [
       'another Erlang',
       { 'mix.exs': project('', ''), '.tool-versions': 'elixir 1.18.4-otp-25\nerlang 25.3\n' },
-      /\.tool-versions: asks for Erlang 25\.3, which is not to be had\n\s+the nearest is 27\.\d+[.\d]*.*write 27 /,
+      /\.tool-versions: asks for Erlang 25\.3, which is not available\n\s+the nearest is 27\.\d+[.\d]*.*write 27 /,
     ],
   ])(
     '%s is an error with its place',

@@ -64,7 +64,7 @@ function notOffered(
   const nearest = nearestTo(wish.value, releases)
   const minor = nearest.split('.').slice(0, 2).join('.')
   const which = nearest === releases[0] ? 'the one that Debian 13 has' : 'of an older release of Debian'
-  return new BuildpackError(`asks for ${language} ${wish.value}, which is not to be had`, {
+  return new BuildpackError(`asks for ${language} ${wish.value}, which is not available`, {
     where: wish.where,
     fix: `the nearest is ${nearest}, ${which}: write ${spell(wish, minor)} if the application runs on it`,
   })

@@ -79,7 +79,7 @@ function atLeast(major: string, { value, where }: VersionRequest, known: readonl
 
 function notOffered(value: string, where: string, major: string | undefined): BuildpackError {
   const nearest = offered.find(known => Number(known) >= Number(major)) ?? offered.at(-1)
-  return new BuildpackError(`Java ${value} is not to be had`, {
+  return new BuildpackError(`Java ${value} is not available`, {
     where,
     fix: `${major === undefined ? '' : `the nearest is ${nearest}: `}write ${offered.slice(0, -1).join(', ')} or ${offered.at(-1)}, which Debian has`,
   })

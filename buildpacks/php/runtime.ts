@@ -218,7 +218,7 @@ export async function provideOwnSettings(
   if (top !== undefined) log.info('php.ini at the top of the source has settings of PHP')
   if (lost.length > 0)
     log.warning(
-      `php.ini loads what is not to be had here: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ` and ${lost.length - 5} more` : ''}`,
+      `php.ini loads what is not available here: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ` and ${lost.length - 5} more` : ''}`,
       'Take it out, or name the extension without .dll.',
     )
   const { path } = await layer('settings', {

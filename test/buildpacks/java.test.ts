@@ -74,10 +74,10 @@ describe('the version of Java', () => {
     expect(instead).toBeUndefined()
   })
 
-  it('is a newer one with a warning for a file, and an error for a setting, if it is not to be had', async () => {
+  it('is a newer one with a warning for a file, and an error for a setting, if it is not available', async () => {
     expect(await choose({ '.java-version': '19' })).toMatchObject({ major: '21', instead: { value: '19' } })
     expect(await failureOf(choose({}, { BP_JVM_VERSION: '1.8' }))).toMatchObject({
-      message: 'Java 1.8 is not to be had',
+      message: 'Java 1.8 is not available',
       where: 'BP_JVM_VERSION',
       fix: 'the nearest is 11: write 11, 17, 21 or 25, which Debian has',
     })
