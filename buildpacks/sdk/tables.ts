@@ -1,4 +1,4 @@
-import { isTable } from '../../lifecycle/spec/read.ts'
+import { isTable } from '../../lifecycle/spec/table.ts'
 
 export { isTable }
 

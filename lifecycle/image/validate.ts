@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { BaleError } from '../errors.ts'
-import { isTable } from '../spec/read.ts'
+import { isTable } from '../spec/table.ts'
 import type { ImageConfig } from './config.ts'
 import { type Digest, isDigest } from './digest.ts'
 import { parseJson } from './json.ts'

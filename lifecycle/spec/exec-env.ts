@@ -1,5 +1,6 @@
 import { BaleError } from '../errors.ts'
-import { type Node, errorAt, isTable, quote, requiredText, tables, texts } from './read.ts'
+import { type Node, errorAt, quote, requiredText, tables, texts } from './read.ts'
+import { isTable } from './table.ts'
 
 /** Execution environments (buildpack.md, "Execution Environments"): the purpose of an app's build. */
 

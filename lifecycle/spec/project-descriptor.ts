@@ -1,5 +1,6 @@
 import { BaleError } from '../errors.ts'
 import * as read from './read.ts'
+import { isTable } from './table.ts'
 
 /** The parts of project.toml that a build uses, in any of its schemas. */
 export interface ProjectDescriptor {
@@ -49,20 +50,18 @@ export function parseProjectDescriptor(content: Uint8Array | string, where: stri
     })
   if (schema === '0.1') {
     const old = read.table(document, 'project')
-    const unread = isTable(document, 'io', 'buildpacks') ? { unread: { where, table: 'io.buildpacks', schema } } : {}
+    const unread = hasTable(document, 'io', 'buildpacks') ? { unread: { where, table: 'io.buildpacks', schema } } : {}
     return { ...nameIn(old), ...readBuild(read.table(document, 'build'), 'build', 'buildpacks'), ...unread }
   }
   const io = read.table(document, 'io')
   const buildpacks = io && read.table(io, 'buildpacks')
-  const unread = isTable(document, 'build') ? { unread: { where, table: 'build', schema } } : {}
+  const unread = hasTable(document, 'build') ? { unread: { where, table: 'build', schema } } : {}
   return { ...nameIn(project), ...readBuild(buildpacks, 'io.buildpacks', 'group'), ...unread }
 }
 
 /** Returns whether a table exists, in a part of the file that may contain any values. */
-function isTable(document: read.Node, ...path: readonly string[]): boolean {
-  return read.isTable(
-    path.reduce<unknown>((value, key) => (read.isTable(value) ? value[key] : undefined), document.table),
-  )
+function hasTable(document: read.Node, ...path: readonly string[]): boolean {
+  return isTable(path.reduce<unknown>((value, key) => (isTable(value) ? value[key] : undefined), document.table))
 }
 
 /** Reads `id`, which is for machines, or else `name`. */

@@ -1,5 +1,6 @@
 import { BaleError } from '../errors.ts'
 import { decode, parseTomlDocument } from './toml.ts'
+import { isTable } from './table.ts'
 import { type Lines, maxDepth, maxValues } from './toml-parser.ts'
 import type { Metadata } from './types.ts'
 
@@ -87,12 +88,6 @@ export function quote(value: unknown): string {
 /** Formats a name for a message. Quotes it if it has unusual characters. */
 export function plain(name: string): string {
   return name.length <= 100 && /^[\x21-\x7e\u00a1-\u02ff]+$/.test(name) ? name : quote(name)
-}
-
-export function isTable(value: unknown): value is Metadata {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype = Object.getPrototypeOf(value) as unknown
-  return prototype === null || prototype === Object.prototype
 }
 
 function kindOf(value: unknown): string {

@@ -1,4 +1,4 @@
-import { isTable } from './read.ts'
+import { isTable } from './table.ts'
 import type { Metadata } from './types.ts'
 
 /** Formats JSON for labels: the same value gives the same text, regardless of the order of its maps. */

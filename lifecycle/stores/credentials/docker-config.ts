@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
-import { isTable } from '../../spec/read.ts'
+import { isTable } from '../../spec/table.ts'
 import type { Credential } from '../credentials.ts'
 import { decodeBasic } from './basic.ts'
 import { valueFor } from './scopes.ts'

@@ -4,7 +4,7 @@ import type { Image } from '../../image/image.ts'
 import { type ImageIndex, descriptorOf, isImageIndex } from '../../image/image-index.ts'
 import { parseJson } from '../../image/json.ts'
 import type { Descriptor } from '../../image/manifest.ts'
-import { isTable } from '../../spec/read.ts'
+import { isTable } from '../../spec/table.ts'
 import { oci } from '../../image/media-types.ts'
 
 /**
