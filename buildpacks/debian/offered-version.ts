@@ -33,7 +33,8 @@ type Spell = (wish: Wish, minor: string) => string
 
 /**
  * Compares Debian's version of a language with the requests.
- * @param releases the release of the stack's Debian, and then those of older Debian releases: the last one counts
+ * @param releases the release of the stack's Debian, and then those of older Debian releases: the last one counts, and a version without
+ *   a patch number was not opened, since it cannot satisfy the requests
  * @returns warnings of places that request another version, with the place that wins
  * @throws BuildpackError if a release does not satisfy a request that has to be satisfied
  */

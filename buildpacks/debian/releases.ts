@@ -11,10 +11,11 @@ export interface DebianRelease {
 }
 
 /**
- * Opens the archive with the first version that satisfies the request, or with the last version if none does.
+ * Opens the archive with the first version that satisfies the request, or with the last opened version if none does. The package lists of
+ * an older release are large, and the stack's apt sources may lack it: a version whose releases cannot satisfy the request is not opened.
  * @param versions the stack's version first
  * @param offerOf the release in an archive: `8.2.36`
- * @returns the offer, and all releases that were checked; the offer's release is the last
+ * @returns the offer, and all releases for a message: a version that was not opened has no patch number (`8.2`)
  */
 export async function openRelease<Offer extends { readonly release: string }>(
   context: BuildContext,
@@ -31,18 +32,26 @@ export async function openRelease<Offer extends { readonly release: string }>(
   const releases: [string, ...string[]] = [found.offer.release]
   for (const version of older) {
     if (isMet(wanted, found.offer.release)) break
+    if (!canMeet(wanted, version.minor)) {
+      releases.push(version.minor)
+      continue
+    }
     found = await open(version)
     releases.push(found.offer.release)
   }
   return { ...found, releases }
 }
 
+/** Whether a patch release of the version could satisfy the request. No release in Debian has a patch number near 1,000. */
+const canMeet = (wanted: Wanted, minor: string): boolean =>
+  Array.from({ length: 1000 }, (_, patch) => `${minor}.${patch}`).some(release => isMet(wanted, release))
+
 /** For `bale buildpack inspect --versions`: the versions besides the stack's own. */
 export const olderOffers = (language: string, versions: readonly DebianRelease[]): string | undefined => {
   const older = versions.flatMap(({ minor, older }) =>
     older === undefined ? [] : [`${language} ${minor} of ${older}`],
   )
-  return older.length === 0 ? undefined : `${older.join(' and ')}, where that alone is asked for`
+  return older.length === 0 ? undefined : `${older.join(' and ')}, if no newer one satisfies the request`
 }
 
 /** The end of Debian LTS's security fixes (wiki.debian.org/LTS). */
@@ -58,7 +67,7 @@ export const warnOfOlder = (
   if (older === undefined) return
   const until = supportedUntil[older]
   log.warning(
-    `${language} ${minor} is that of Debian's older release ${older}, which gets fixes for security alone${until === undefined ? '' : `, until ${until}`}`,
+    `${language} ${minor} comes from Debian's older release ${older}, which gets security fixes only${until === undefined ? '' : `, until ${until}`}`,
     `Ask for ${language} ${usual.minor} if the application runs on it.`,
   )
 }

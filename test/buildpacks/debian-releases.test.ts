@@ -8,7 +8,7 @@ describe('a version of an older release of Debian', () => {
     warnOfOlder(log, 'PHP', { minor: '8.4' }, { minor: '8.4' })
     warnOfOlder(log, 'PHP', { minor: '8.2', older: 'bookworm' }, { minor: '8.4' })
     expect(warnings).toEqual([
-      "PHP 8.2 is that of Debian's older release bookworm, which gets fixes for security alone, until June 2028",
+      "PHP 8.2 comes from Debian's older release bookworm, which gets security fixes only, until June 2028",
     ])
   })
 })

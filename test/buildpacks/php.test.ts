@@ -154,6 +154,9 @@ describe('the version', () => {
       ((await failureOf(outcome(requires(version), {}, releases))) as { fix?: string }).fix
     expect(await refused('~8.1.0')).toContain('8.2.36, of an older release of Debian: write "^8.2"')
     expect(await refused('^9')).toContain('8.4.28, the one that Debian 13 has: write "^8.4"')
+    // A version that cannot satisfy the request is not opened, so its patch number is unknown.
+    const notOpened = failureOf(outcome(requires('~8.1.0'), {}, ['8.4.28', '8.2']))
+    expect(((await notOpened) as { fix?: string }).fix).toContain('8.2, of an older release of Debian: write "^8.2"')
   })
 
   it('is warned of where another one is only meant', async () => {
