@@ -8,7 +8,7 @@ export interface ScriptInput {
   /** The application's directory, and the served one. */
   readonly app: string
   readonly root: string
-  /** `128M`, from the application's php.ini. */
+  /** `128M` or `${NAME:-128M}`, from the application's php.ini. */
   readonly memoryLimit: string | undefined
   /** Whether the application has PHP-FPM configuration files. */
   readonly fpmFiles: boolean
@@ -45,7 +45,7 @@ function workers({ memoryLimit }: ScriptInput): string {
   return `workers=\${PHP_FPM_MAX_CHILDREN:-\${WEB_CONCURRENCY:-}}
 case $workers in
   *[!0-9]* | '' | 0)
-    each=${memoryLimit === undefined ? '${PHP_MEMORY_LIMIT:-128M}' : shellQuote(memoryLimit)}
+    each=${shellValue(memoryLimit ?? '${PHP_MEMORY_LIMIT:-128M}')}
     case $each in
       *[Gg]) each=$((\${each%?} * 1024)) ;;
       *[Mm]) each=\${each%?} ;;
@@ -68,6 +68,12 @@ case $workers in
     ;;
 esac
 `
+}
+
+/** A value of php.ini in the shell, where variables look the same but an unset one is an error. */
+function shellValue(value: string): string {
+  const [, name, otherwise = ''] = /^\$\{([A-Za-z_]\w*)(?::-(\w*))?\}$/.exec(value) ?? []
+  return name === undefined ? shellQuote(value) : `\${${name}:-${otherwise}}`
 }
 
 /** PHP's own server, which is meant for development: only for BP_PHP_SERVER=php-server. */

@@ -18,6 +18,7 @@ import { type Php, provideOwnSettings } from '../../buildpacks/php/runtime.ts'
 import { usedExtensions } from '../../buildpacks/php/scan.ts'
 import { findSessions } from '../../buildpacks/php/sessions.ts'
 import { apacheConfig } from '../../buildpacks/php/apache.ts'
+import { serveScript } from '../../buildpacks/php/serve-script.ts'
 import { chosenServer } from '../../buildpacks/php/server.ts'
 import { checkVersion, wantedPhp } from '../../buildpacks/php/version.ts'
 import { findWeb } from '../../buildpacks/php/web.ts'
@@ -263,6 +264,18 @@ describe('extensions', () => {
     const { files, top, memoryLimit } = await readOwnSettings(await appOf({ ...ini, '.php.ini.d/php.ini': 'x = 1\n' }))
     expect([top?.name, ...files.map(({ name }) => name)]).toEqual(['php.ini', '00-a.ini', 'php.ini'])
     expect(memoryLimit).toBe('2G')
+  })
+
+  it.each([
+    [undefined, '${PHP_MEMORY_LIMIT:-128M}'],
+    ['256M', "'256M'"],
+    ['${LIMIT}', '${LIMIT:-}'],
+    ['${LIMIT:-64M}', '${LIMIT:-64M}'],
+    ['$(id)', "'$(id)'"],
+  ])('with the memory limit %s decide how many processes fit', (memoryLimit, each) => {
+    const places = { server: undefined, dir: '/layers/server', app: '/workspace', root: '/workspace' }
+    const script = serveScript({ ...places, memoryLimit, fpmFiles: false, prepare: '' })
+    expect(script).toContain(`    each=${each}\n`)
   })
 
   it('and settings of the application are read after those of PHP and its extensions, in the build and in the image', async () => {
