@@ -1,9 +1,7 @@
-import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, digestOf, type Layer } from '../sdk/index.ts'
 import type { DebianArchive } from './archive.ts'
-import { keepOnly } from './nginx.ts'
-import { debianComponents, unpackPackages } from './unpack.ts'
+import { debianComponents, keepOnly, unpackPackages } from './unpack.ts'
 
 /** The modules that a configuration, or a .htaccess file, may use here. Modules that reach beyond the application are excluded. */
 export const apacheModules = [
@@ -30,9 +28,10 @@ export async function provideApache(context: BuildContext, archive: DebianArchiv
     create: async dir => {
       await unpackPackages(run, await archive.download(packages), dir)
       await keepOnly(join(dir, 'etc'), ['mime.types'])
-      const modules = join(dir, 'usr/lib/apache2/modules')
-      const kept: readonly string[] = apacheModules.map(name => `mod_${name}.so`)
-      for (const name of await readdir(modules)) if (!kept.includes(name)) await rm(join(modules, name))
+      await keepOnly(
+        join(dir, 'usr/lib/apache2/modules'),
+        apacheModules.map(name => `mod_${name}.so`),
+      )
     },
     sbom: () => Promise.resolve(debianComponents(packages, distro)),
   })

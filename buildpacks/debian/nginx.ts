@@ -1,8 +1,7 @@
-import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, digestOf, type Layer } from '../sdk/index.ts'
 import type { DebianArchive } from './archive.ts'
-import { debianComponents, unpackPackages } from './unpack.ts'
+import { debianComponents, keepOnly, unpackPackages } from './unpack.ts'
 
 /** Tables in Debian's nginx, in etc/nginx of its layer. */
 export const nginxTables = [
@@ -50,11 +49,4 @@ export async function provideNginx(
     },
     sbom: () => Promise.resolve(debianComponents(packages, distro)),
   })
-}
-
-/** Removes everything else from a directory. */
-export async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
-  for (const name of await readdir(dir)) {
-    if (!names.includes(name)) await rm(join(dir, name), { recursive: true, force: true })
-  }
 }

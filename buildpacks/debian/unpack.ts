@@ -62,6 +62,13 @@ async function relink(layer: string, dir: string): Promise<void> {
   }
 }
 
+/** Removes everything else from a directory. */
+export async function keepOnly(dir: string, names: readonly string[]): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (!names.includes(name)) await rm(join(dir, name), { recursive: true, force: true })
+  }
+}
+
 /** The packages for a software bill of materials. */
 export function debianComponents(packages: readonly DebianPackage[], distro: string): Component[] {
   return packages.map(({ name, version, architecture }) => ({

@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { App } from './app.ts'
 import { languageSettings, weighLanguages } from './detection.ts'
 import { type Evidence, findEvidence } from './evidence.ts'
-import { builtLanguages, builtManifests, listed } from './languages.ts'
+import { builtLanguages, builtManifests, listed } from './language-names.ts'
 import { shellQuote } from './launch.ts'
 import { firstSetting } from './platform.ts'
 

@@ -114,7 +114,7 @@ export function addBuildpack(program: Command, run: Run): void {
       const { testCommand } = await import('./commands/buildpack-test.ts')
       await run(options, async context => testCommand(context, dir, options))
     })
-  packageOf(group, 'buildpack')
+  packageOf(group, run, 'buildpack')
     .description('Make a package of a buildpack, and of those that it depends on.')
     .option('--without-node', 'leave Node out of buildpacks that need it: the lifecycle must bring it')
     .addHelpText(
@@ -124,9 +124,6 @@ export function addBuildpack(program: Command, run: Run): void {
         'bale buildpack package acme/hello --publish',
       ),
     )
-    .action(async (name: string, options: GlobalOptions) => {
-      await run(options, async context => (await buildpacks()).packageCommand(context, 'buildpack', name, options))
-    })
   group
     .command('inspect')
     .argument('<buildpack>', "a directory, a .cnb file, an image, or one of Bale's own: bale/nodejs")
@@ -144,14 +141,17 @@ export function addBuildpack(program: Command, run: Run): void {
   addPull(group, run, 'bale buildpack pull registry.example.com/hello')
 }
 
-/** `package`, with the options of both kinds. */
-const packageOf = (group: Command, kind: ModuleKind): Command =>
+/** `package`, which is the same for both kinds but for the help. */
+const packageOf = (group: Command, run: Run, kind: ModuleKind): Command =>
   label(target(withOutput(group.command('package'))))
     .argument('<name>', 'the name of the image, as for build; or of the file')
     .option('-c, --config <file>', 'a package.toml (default: the one in the directory, if there is one)')
     .option('-p, --path <dir>', `the ${kind}'s directory (default: the working directory)`)
     .addOption(new Option('-f, --format <format>', 'what to make').choices(['image', 'file']).default('image'))
     .option('--publish', 'push to the registry that the name means')
+    .action(async (name: string, options: GlobalOptions) => {
+      await run(options, async context => (await buildpacks()).packageCommand(context, kind, name, options))
+    })
 
 function addPull(group: Command, run: Run, example: string): void {
   withOutput(group.command('pull'))
@@ -183,12 +183,9 @@ export function addExtension(program: Command, run: Run): void {
     .action(async (id: string, options: GlobalOptions) => {
       await run(options, async context => (await extensions()).newCommand(context, id, options))
     })
-  packageOf(group, 'extension')
+  packageOf(group, run, 'extension')
     .description('Make a package of an image extension.')
     .addHelpText('after', examples('bale extension package acme/packages --path packages --publish'))
-    .action(async (name: string, options: GlobalOptions) => {
-      await run(options, async context => (await buildpacks()).packageCommand(context, 'extension', name, options))
-    })
   group
     .command('inspect')
     .argument('<extension>', 'a directory, a .cnb file or an image')
