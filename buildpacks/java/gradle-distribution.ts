@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type App, type BuildContext, BuildpackError, mirrorOf } from '../sdk/index.ts'
-import { releaseOf, releases, requestedGradle } from './gradle-version.ts'
+import { defaultRelease, knownReleases, releaseOf, requestedGradle } from './gradle-version.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
@@ -9,11 +9,9 @@ import { proxyOptions } from './proxies.ts'
 export interface GradleChoice {
   readonly version: string
   readonly why: string
+  /** Nothing requests a version. */
+  readonly isDefault?: true
 }
-
-const usual = '8'
-/** The first line that runs on Java 25. */
-const forNewestJava = '9'
 
 /**
  * The Gradle that builds a project without a wrapper.
@@ -23,15 +21,15 @@ const forNewestJava = '9'
 export async function chooseGradle(app: App, env: BuildContext['env'], java: string): Promise<GradleChoice> {
   const request = await requestedGradle(app, env)
   if (request === undefined) {
-    const line = Number(java) >= 25 ? forNewestJava : usual
-    return { version: releases[line] ?? '', why: 'there is no wrapper, and nothing requests a version' }
+    const why = 'there is no wrapper, and nothing requests a version'
+    return { version: defaultRelease(java), why, isDefault: true }
   }
   const { value, where } = request
   const version = releaseOf(value)
   if (version !== undefined) return { version, why: `${where} requests ${value}` }
   throw new BuildpackError(`${JSON.stringify(value.slice(0, 100))} is not a version of Gradle`, {
     where,
-    fix: `write a release such as ${releases[usual]}, or one of ${Object.keys(releases).join(', ')}`,
+    fix: `write a release: ${knownReleases.join(', ')} are the last of their lines`,
   })
 }
 
@@ -90,11 +88,17 @@ public class Download {
 /** Puts a distribution of Gradle's own into a layer of the build. @returns the path of its start script */
 export async function provideGradle(
   context: BuildContext,
-  { version, why }: GradleChoice,
+  { version, why, isDefault }: GradleChoice,
   { jdk, temp }: { readonly jdk: Jdk; readonly temp: string },
 ): Promise<string> {
   const { env, log, run } = context
   log.info(`Gradle ${version}: ${why}`)
+  if (isDefault) {
+    log.warning(
+      'Another version of Bale may choose another Gradle for this project',
+      `Commit a wrapper (gradle wrapper --gradle-version ${version}), or set BP_GRADLE_VERSION=${version}.`,
+    )
+  }
   const layer = await context.layer('gradle-distribution', {
     title: `Gradle ${version}`,
     types: { cache: true },

@@ -9,8 +9,14 @@ const newest = [
 
 const file = 'gradle/wrapper/gradle-wrapper.properties'
 
-/** The release for a request of a line alone: the last one of each line. */
-export const releases: Readonly<Record<string, string>> = { '9': '9.2.1', '8': '8.14.3', '7': '7.6.4', '6': '6.9.4' }
+/** The last release of each line, for a request that names only the line. */
+const releases = { '9': '9.2.1', '8': '8.14.3', '7': '7.6.4', '6': '6.9.4' } as const
+
+/** The releases for a message, newest first. */
+export const knownReleases: readonly string[] = Object.values(releases).toReversed()
+
+/** The release for a project that requests none. The first one that runs on Java 25 is of Gradle 9. */
+export const defaultRelease = (java: string): string => (Number(java) >= 25 ? releases['9'] : releases['8'])
 
 /** The requested version of Gradle, and the place of the request: a setting, or a file of a version manager. */
 export async function requestedGradle(
@@ -23,10 +29,11 @@ export async function requestedGradle(
   return value === undefined ? fromToolFiles(app, 'gradle') : { value, where: '.sdkmanrc' }
 }
 
-/** @returns undefined for what is no version of Gradle */
+/** @returns undefined for an invalid version, and for a line of which no release is known */
 export function releaseOf(value: string): string | undefined {
   if (/^\d+\.\d+(?:\.\d+)?(?:-(?:rc|milestone)-\d+)?$/.test(value)) return value
-  return releases[/^(\d+)(?:\.[*x])*$/.exec(value)?.[1] ?? '']
+  const requested = /^(\d+)(?:\.[*x])*$/.exec(value)?.[1]
+  return Object.entries(releases).find(([line]) => line === requested)?.[1]
 }
 
 /** The newest Java for the Gradle of the wrapper, or for the requested one; undefined if none is named, or if no Java fits. */

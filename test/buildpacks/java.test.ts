@@ -148,7 +148,8 @@ describe('detection', () => {
   ])('chooses a Gradle where there is no wrapper, for %j, %j and Java %s: %s', async (tree, env, java, version) => {
     const root = await temporaryDirectory()
     await writeTree(root, tree)
-    expect((await chooseGradle(new App(root), env, java)).version).toBe(version)
+    const isDefault = Object.keys({ ...tree, ...env }).length === 0 ? true : undefined
+    expect(await chooseGradle(new App(root), env, java)).toMatchObject({ version, isDefault })
   })
 
   it('refuses an invalid version of Gradle before anything is installed', async () => {

@@ -268,7 +268,7 @@ describe('extensions', () => {
 
   it.each([
     [undefined, '${PHP_MEMORY_LIMIT:-128M}'],
-    ['256M', "'256M'"],
+    ['256M', '256M'],
     ['${LIMIT}', '${LIMIT:-}'],
     ['${LIMIT:-64M}', '${LIMIT:-64M}'],
     ['$(id)', "'$(id)'"],
