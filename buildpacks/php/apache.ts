@@ -76,6 +76,8 @@ export function apacheConfig(input: ApacheInput): string {
     '<FilesMatch "(?<!\\.php)$">\nHeader unset Last-Modified\nHeader setifempty Cache-Control no-cache\nHeader setifempty X-Content-Type-Options nosniff\n</FilesMatch>',
     // Not within <If>, which Apache would apply after the rules of .htaccess, and undo them.
     '<FilesMatch "\\.php$">\nSetHandler "proxy:unix:${PHP_SOCKET}|fcgi://php/"\n</FilesMatch>',
+    // The translated path of `/index.php/path` is what the rules of .htaccess make of `/path`. PHP-FPM would run that in place of index.php.
+    'ProxyFCGISetEnvIf "true" !PATH_TRANSLATED',
     ...(forceHttps
       ? [
           'RewriteEngine On',

@@ -93,6 +93,8 @@ exit $status
 }
 
 const socket = '$dir/fpm.sock'
+/** Debian's user and group without rights. */
+const nobody = '65534'
 
 /** The script's parts for a web server. */
 interface WebParts {
@@ -103,6 +105,8 @@ interface WebParts {
   readonly command: string
   /** Options with which it only checks its configuration. */
   readonly check: string
+  /** Who opens PHP-FPM's socket when the container runs as root: with the right to open it, anybody runs PHP as root. */
+  readonly user: string
   /** The signal on which it finishes the requests that it has begun, and ends. */
   readonly stop: string
 }
@@ -130,6 +134,7 @@ const nginxParts = (dir: string, path: string): WebParts => ({
 `,
   command: `${path}/usr/sbin/nginx -e stderr -p "$dir" -c "$dir/nginx.conf"`,
   check: '-t -q',
+  user: 'root',
   stop: 'QUIT',
 })
 
@@ -143,7 +148,7 @@ const apacheParts = (dir: string, path: string): WebParts => ({
   echo 'ErrorLog /dev/stderr'
   echo "Define PHP_SOCKET ${socket}"
   # It never serves as root. Another user has to reach the socket then.
-  if [ -n "$root" ]; then printf 'User #65534\\nGroup #65534\\n'; chmod 711 "$dir"; fi
+  if [ -n "$root" ]; then printf 'User #${nobody}\\nGroup #${nobody}\\n'; chmod 711 "$dir"; fi
   echo 'Include ${dir}/httpd.conf'
   if [ "$access" != off ]; then echo "CustomLog $access combined"; fi
 } >"$dir/httpd.conf"
@@ -152,6 +157,7 @@ export LD_LIBRARY_PATH
 `,
   command: `${path}/usr/sbin/apache2 -f "$dir/httpd.conf" -D FOREGROUND`,
   check: '-t',
+  user: nobody,
   stop: 'WINCH',
 })
 
@@ -173,7 +179,8 @@ spare=$((workers < 4 ? workers : 4))
   echo 'process_control_timeout = 8s'
   echo '[www]'
   echo "listen = ${socket}"
-  if [ -n "$root" ]; then echo 'listen.mode = 0666'; else echo 'listen.mode = 0600'; fi
+  echo 'listen.mode = 0600'
+  if [ -n "$root" ]; then echo ${shellQuote(`listen.owner = ${server.user}`)}; fi
   if [ -n "$root" ]; then printf 'user = root\\ngroup = root\\n'; fi
   echo 'pm = dynamic'
   echo "pm.max_children = $workers"

@@ -734,5 +734,7 @@ describe('the server', () => {
     expect(config).toContain('https://%{HTTP_HOST}%{REQUEST_URI}')
     expect(config).toContain('Include "/workspace/.httpd.conf.d/a.conf"')
     expect(apacheConfig({ ...input, hasRules: true })).not.toContain('FallbackResource')
+    // PHP-FPM would run what the rules of .htaccess make of /path, in place of the index.php of /index.php/path.
+    expect(config).toMatch(/^ProxyFCGISetEnvIf "true" !PATH_TRANSLATED$/m)
   })
 })

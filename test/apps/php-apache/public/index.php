@@ -1,1 +1,1 @@
-<?php echo "home";
+<?php echo 'home', $_SERVER['PATH_INFO'] ?? '';

@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process'
+import { chmod } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { serveScript } from '../../buildpacks/php/serve-script.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { writeTree } from '../helpers/tree.ts'
+
+/** What the script writes for PHP-FPM and for the server in front of it, when a user of this id starts it. */
+async function configurations(server: 'nginx' | 'httpd', user: number): Promise<string> {
+  const dir = await temporaryDirectory()
+  const programs = {
+    'bin/id': `#!/bin/sh\necho ${user}\n`,
+    'bin/php-fpm': '#!/bin/sh\nwhile [ "$1" != --fpm-config ]; do shift; done\ncat "$2"\n',
+    'usr/sbin/nginx': '#!/bin/sh\nexit 0\n',
+    'usr/sbin/apache2': '#!/bin/sh\ncat "$2"\nstat -c "its directory has %a" "${2%/*}"\n',
+  }
+  const script = serveScript({
+    ...{ server: { name: server, path: dir }, dir, app: dir, root: dir },
+    ...{ memoryLimit: undefined, fpmFiles: false, prepare: '' },
+  })
+  await writeTree(dir, { ...programs, 'bin/serve-php': script })
+  for (const name of [...Object.keys(programs), 'bin/serve-php']) await chmod(join(dir, name), 0o755)
+  const env = { PATH: `${join(dir, 'bin')}:${process.env['PATH'] ?? ''}`, TMPDIR: dir }
+  const { stdout, stderr, status } = spawnSync(join(dir, 'bin/serve-php'), ['--check'], { env, encoding: 'utf8' })
+  expect(status, stderr).toBe(0)
+  return stdout
+}
+
+describe('the socket of PHP-FPM', () => {
+  it.each([
+    ['nginx', 1002, undefined],
+    ['httpd', 1002, undefined],
+    ['nginx', 0, 'root'],
+    ['httpd', 0, '65534'],
+  ] as const)('of %s started by user %i is opened by nobody but who serves', async (server, user, owner) => {
+    const text = await configurations(server, user)
+    expect(text).toContain('listen.mode = 0600\n')
+    expect(/listen\.owner = (.*)/.exec(text)?.[1]).toBe(owner)
+    if (server === 'httpd') expect(text).toContain(`its directory has ${user === 0 ? '711' : '700'}`)
+    if (owner === '65534') expect(text).toContain('User #65534\nGroup #65534\n')
+  })
+})
