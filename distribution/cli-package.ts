@@ -25,7 +25,7 @@ export function describeCli(arch: Arch): PackageDescription {
     suggests: ['git', 'qemu-user-static'], // source and dependencies from repositories; images for another platform
     description: [
       'turns source code into container images, without a Dockerfile',
-      'Bale builds an image from the source of an application with Cloud Native Buildpacks, which find out what it is written in, fetch its dependencies and say how it starts. There is no Dockerfile, no daemon and no need for root: buildpacks run in a sandbox, and the image goes to a registry, a file, a daemon or the local store.',
+      'Bale builds an image from the source of an application with Cloud Native Buildpacks, which find out the language that it is written in, fetch its dependencies and say how it starts. There is no Dockerfile, no daemon and no need for root: buildpacks run in a sandbox, and the image goes to a registry, a file, a daemon or the local store.',
       'It takes the commands and the builders of pack, and brings buildpacks for Node.js, Python, Go, Rust, Java, Ruby, PHP, Elixir, C and static sites.',
     ],
   }

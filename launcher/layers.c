@@ -100,7 +100,7 @@ static void apply_env_file(const LayerEnv *layer, size_t own, Str file) {
   bool fallback = str_equal(suffix, S("default")), override = !has_suffix || str_equal(suffix, S("override"));
   if (!append && !prepend && !fallback && !override) return; /* .delim is read when needed; others have no meaning */
   if (file_kind(path) == A_DIRECTORY) return;
-  if (!name.len || str_has_byte(name, '=')) fail(EXIT_LAUNCH, "%s: the file's name is no variable's name", path);
+  if (!name.len || str_has_byte(name, '=')) fail(EXIT_LAUNCH, "%s: the file's name is not a variable's name", path);
 
   Str value = read_env_file(path), before;
   env_get(layer->env, name, &before);

@@ -79,7 +79,7 @@ function parseProject(text: string): PackageRequest[] {
 function checkName({ name, where }: PackageRequest): void {
   if (/^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+~:-]+)?$/.test(name)) return
   if (/^https?:|^:repo:/.test(name)) {
-    throw new BuildpackError(`${name.split(/[/@]/)[0]}… is no package of the archive`, {
+    throw new BuildpackError(`${name.split(/[/@]/)[0]}… is not a package of the archive`, {
       where,
       fix: 'name packages that the apt sources of the build image have; a builder of your own can have more sources',
     })

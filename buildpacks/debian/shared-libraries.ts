@@ -155,7 +155,7 @@ async function packagesOf(
   const all = { ...env, ...native.env, ...(search !== '' && { LD_LIBRARY_PATH: search }), LC_ALL: 'C.UTF-8' }
   const options = { env: all, quiet: true, allowFailure: true }
   const { stdout, stderr, exitCode } = await run(['ldd', program], options)
-  // A statically linked program is no dynamic executable, and needs nothing.
+  // A statically linked program is not a dynamic executable, and needs nothing.
   if (exitCode !== 0 && !/not a dynamic executable|statically linked/.test(stdout + stderr)) {
     throw new BuildpackError(`ldd cannot tell what ${program} is linked with: ${stderr.trim()}`)
   }

@@ -37,7 +37,7 @@ export function readLabels(env: Env): Label[] {
   for (const word of splitWords(env[where] ?? '', where)) {
     const [, key, value] = /^([^=]+)=(.*)$/s.exec(word) ?? []
     if (key === undefined || value === undefined) {
-      throw new BuildpackError(`${JSON.stringify(word)} is no key=value`, {
+      throw new BuildpackError(`${JSON.stringify(word)} does not have the form key=value`, {
         where,
         fix: `write ${where}='team=shop "title=The shop"'`,
       })

@@ -104,7 +104,7 @@ async function targetOf(
   const { name, setting } = chosen
   if (registered.includes(name)) return { name, why: setting ?? 'the only one that the package registers' }
   if (/^\p{Lu}\w*$/u.test(name)) return { name, why: setting ?? '', register: signatureOf(env) }
-  throw new BuildpackError(`${JSON.stringify(name)} is no function that the package registers or exports`, {
+  throw new BuildpackError(`${JSON.stringify(name)} is not a function that the package registers or exports`, {
     where: setting ?? '',
     fix:
       registered.length > 0

@@ -19,7 +19,7 @@ export type Project =
   /** Sources without a go.mod, from before modules. */
   | { readonly kind: 'plain'; readonly dir: '.'; readonly vendored: boolean }
 
-/** undefined if this is no Go application. */
+/** undefined if this is not a Go application. */
 export async function findProject(app: App, env: Env): Promise<Project | undefined> {
   const added = firstSetting(env, 'BP_GO_WORK_USE')?.value.split(':').filter(Boolean) ?? []
   const work = await readModFile(app, 'go.work')

@@ -90,7 +90,7 @@ async function pinned(app: App, project: Project): Promise<Directive[]> {
   return pins.length === 0 ? [toolchain] : [...pins, { ...toolchain, value: `>=${toSemver(toolchain.value)}` }]
 }
 
-/** A toolchain line may also say `default` or `local`, which is no version. */
+/** A toolchain line may also say `default` or `local`, which is not a version. */
 function isToolchain(line: Directive | undefined): line is Directive {
   return line !== undefined && /^go\d/.test(line.value)
 }

@@ -18,7 +18,7 @@ export interface JavaArchive {
   readonly component: Component
 }
 
-/** @throws BuildpackError for a file that is no zip archive */
+/** @throws BuildpackError for a file that is not a zip archive */
 export async function readArchive(path: string): Promise<JavaArchive> {
   return withZip(path, async zip => {
     const entries: string[] = []
@@ -51,7 +51,7 @@ export async function* classesIn(zip: ZipFile): AsyncGenerator<readonly [string,
 
 /**
  * Opens an archive for `read`.
- * @throws BuildpackError for a file that is no zip archive, or a damaged one
+ * @throws BuildpackError for a file that is not a zip archive, or a damaged one
  */
 export async function withZip<T>(path: string, read: (zip: ZipFile) => Promise<T>): Promise<T> {
   let zip: ZipFile | undefined
@@ -59,7 +59,7 @@ export async function withZip<T>(path: string, read: (zip: ZipFile) => Promise<T
     zip = await openPromise(path, { autoClose: false })
     return await read(zip)
   } catch (cause) {
-    throw new BuildpackError(`is no archive: ${(cause as Error).message}`, {
+    throw new BuildpackError(`is not an archive: ${(cause as Error).message}`, {
       where: path,
       fix: 'build it again; for a file of Git LFS run "git lfs pull"',
       cause,

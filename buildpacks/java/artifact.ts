@@ -14,7 +14,7 @@ export type Artifact =
   | { readonly kind: 'archive'; readonly archive: JavaArchive }
   | Classes
   | { readonly kind: 'war'; readonly archive: JavaArchive }
-  /** A class that is no program: a function of Google's Functions Framework. */
+  /** A class that is not a program: a function of Google's Functions Framework. */
   | { readonly kind: 'function'; readonly archive: JavaArchive; readonly target: string }
   | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
   | { readonly kind: 'distribution'; readonly path: string }

@@ -65,7 +65,7 @@ function taskOf(arguments_: string | undefined): readonly [string, string] {
   const [alias, task, ...rest] = splitWords(arguments_, 'BP_CLJ_TOOLS_BUILD_ARGUMENTS')
   if (alias?.startsWith('-T:') === true && task !== undefined && rest.length === 0)
     return [alias.slice('-T:'.length), task]
-  throw new BuildpackError(`${JSON.stringify(arguments_)} is no alias and function`, {
+  throw new BuildpackError(`${JSON.stringify(arguments_)} is not an alias and function`, {
     where: 'BP_CLJ_TOOLS_BUILD_ARGUMENTS',
     fix: 'write "-T:build uber"',
   })

@@ -29,7 +29,7 @@ fail() {
   exit 1
 }
 number() {
-  case $2 in '' | *[!0-9]*) fail "$1 is $2, which is no number" ;; esac
+  case $2 in '' | *[!0-9]*) fail "$1 is $2, which is not a number" ;; esac
 }
 # A size such as 512M in KiB.
 kib() {

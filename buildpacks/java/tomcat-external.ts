@@ -23,12 +23,13 @@ export function externalConfiguration(env: BuildContext['env']): ExternalConfigu
     throw refuse('is no URL', uriSetting, 'write https://…, or file:///… of a volume')
   const digest = firstSetting(env, digestSetting)?.value.toLowerCase()
   if (!/^[0-9a-f]{64}$/.test(digest ?? '')) {
-    const what = digest === undefined ? 'the archive has no digest' : `${JSON.stringify(digest)} is no SHA-256`
+    const what =
+      digest === undefined ? 'the archive has no digest' : `${JSON.stringify(digest)} is not a SHA-256 digest`
     throw refuse(what, digestSetting, 'write what sha256sum prints for the archive')
   }
   const strip = firstSetting(env, stripSetting)?.value ?? '0'
   if (!/^\d{1,2}$/.test(strip))
-    throw refuse(`${JSON.stringify(strip)} is no number`, stripSetting, 'write 1, or leave it out')
+    throw refuse(`${JSON.stringify(strip)} is not a number`, stripSetting, 'write 1, or leave it out')
   return { uri, sha256: digest ?? '', strip: Number(strip) }
 }
 

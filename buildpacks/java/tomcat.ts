@@ -29,7 +29,7 @@ export interface Tomcat {
 export function checkTomcatSettings(env: Env): void {
   const server = firstSetting(env, 'BP_JAVA_APP_SERVER')
   if (server !== undefined && server.value.toLowerCase() !== 'tomcat') {
-    throw new BuildpackError(`${JSON.stringify(server.value)} is no servlet container that Bale has`, {
+    throw new BuildpackError(`${JSON.stringify(server.value)} is not a servlet container that Bale has`, {
       where: server.name,
       fix: 'write tomcat, or have the build make an executable archive',
     })
@@ -46,7 +46,7 @@ function contextPathOf(env: Env): string {
   const path = (setting?.value ?? '').replaceAll(/^\/+|\/+$/g, '')
   if (path === '') return ''
   if (/^[\w~-][\w.~-]*(\/[\w~-][\w.~-]*)*$/.test(path)) return `/${path}`
-  throw new BuildpackError(`${JSON.stringify(setting?.value)} is no path`, {
+  throw new BuildpackError(`${JSON.stringify(setting?.value)} is not a path`, {
     where: setting?.name ?? '',
     fix: 'write for example "/shop"',
   })
@@ -58,7 +58,7 @@ function releaseOf(text: string, where: string): string {
   const line = /^v?(\d+)(\.\d+)?(\.[*x])*$/.exec(text.trim())?.[1] ?? ''
   const release = releases[line]
   if (release !== undefined) return release
-  throw new BuildpackError(`${JSON.stringify(text)} is no version of Tomcat that Bale can get`, {
+  throw new BuildpackError(`${JSON.stringify(text)} is not a version of Tomcat that Bale can get`, {
     where,
     fix: `write one of ${Object.keys(releases).join(', ')}, or a release that Maven Central has, such as ${releases['10']}`,
   })

@@ -51,7 +51,7 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
   if (pin !== undefined) {
     const major = majorOf(pin.value)
     if (major === undefined)
-      throw new BuildpackError(`${JSON.stringify(pin.value)} is no version of Java`, { where: pin.where })
+      throw new BuildpackError(`${JSON.stringify(pin.value)} is not a version of Java`, { where: pin.where })
     const found = atLeast(major, pin, offered)
     const why = `${pin.where} asks for ${pin.value}`
     return found === major ? { major: found, why } : { major: found, why, instead: pin }

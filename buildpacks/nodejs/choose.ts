@@ -128,7 +128,7 @@ function foreignLock({ program, where }: Declared, other: FoundLock | undefined)
   )
 }
 
-/** @throws BuildpackError for a text that is no version range */
+/** @throws BuildpackError for a text that is not a version range */
 function requestedVersion(env: Env, kind: ManagerKind, json: PackageJson): ManagerRequest | undefined {
   const [program = ''] = kind.commands
   const setting = firstSetting(env, `BP_${program.toUpperCase()}_VERSION`, `RAILPACK_${program.toUpperCase()}_VERSION`)

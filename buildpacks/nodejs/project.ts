@@ -104,7 +104,7 @@ async function chosenFolder(app: App, env: Readonly<Record<string, string>>): Pr
   if (dir === '.') return undefined
   const isInside = !dir.startsWith('/') && dir !== '..' && !dir.startsWith('../')
   if (isInside && (await app.hasDirectory(dir))) return { dir, because: setting.name }
-  throw new BuildpackError(`${JSON.stringify(setting.value.slice(0, 200))} is no folder of the source`, {
+  throw new BuildpackError(`${JSON.stringify(setting.value.slice(0, 200))} is not a folder of the source`, {
     where: setting.name,
     fix: 'name the folder of the application from the top of the source, for example "apps/web"',
   })

@@ -123,7 +123,7 @@ async function checkArchive(dir: string, expected: string, name: string, where: 
   const [, algorithm = '', digest = ''] = /^(sha\d+)\.([0-9a-f]+)$/.exec(expected) ?? []
   const file = (await readdir(dir)).find(entry => entry.endsWith('.tgz'))
   if (algorithm === '' || file === undefined) {
-    throw new BuildpackError(`${JSON.stringify(expected.slice(0, 200))} is no digest`, {
+    throw new BuildpackError(`${JSON.stringify(expected.slice(0, 200))} is not a digest`, {
       where,
       fix: 'run "corepack use", which writes one, or leave out what follows the plus sign',
     })

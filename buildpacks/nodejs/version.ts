@@ -85,7 +85,7 @@ export type Wanted =
   | { readonly kind: 'exact'; readonly version: string }
   | { readonly kind: 'range'; readonly range: string; readonly prefer: 'lts' | 'newest' }
 
-/** @throws BuildpackError for a text that is no version, range or name */
+/** @throws BuildpackError for a text that is not a version, range or name */
 export function interpret({ spec, where }: VersionRequest): Wanted {
   const name = spec.toLowerCase()
   if (['node', 'latest', 'current', 'stable'].includes(name)) return { kind: 'range', range: '*', prefer: 'newest' }

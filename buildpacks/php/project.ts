@@ -98,7 +98,7 @@ export async function readLock(app: App, { file: manifest }: Manifest): Promise<
   return text === undefined ? undefined : parseLock(text, file)
 }
 
-/** @throws BuildpackError for a text that is no Composer lock file */
+/** @throws BuildpackError for a text that is not a Composer lock file */
 export function parseLock(text: string, file: string): Lock {
   const json = objectOf(parse(text, file), file)
   const packages: unknown = json['packages'] ?? []

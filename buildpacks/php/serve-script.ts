@@ -27,7 +27,7 @@ fail() {
   exit 1
 }
 port=\${PORT:-8080}
-case $port in *[!0-9]* | '') fail "PORT is $port, which is no number" ;; esac
+case $port in *[!0-9]* | '') fail "PORT is $port, which is not a number" ;; esac
 cd ${shellQuote(app)} || exit 1
 dir=$(mktemp -d "\${TMPDIR:-/tmp}/php-XXXXXX") || fail "there is no directory that can be written to: mount a tmpfs at \${TMPDIR:-/tmp}"
 check=''

@@ -4,7 +4,7 @@ import { isCredential, parseConfig } from './settings.ts'
 /**
  * Credentials from bindings of the type `bundler`, as Bundler's settings. A key is a host, with `user:password` or a token as its text;
  * or it is `config`, a Bundler file with such settings.
- * @throws BuildpackError for other settings in that file, and for a text that is no credential
+ * @throws BuildpackError for other settings in that file, and for a text that is not a credential
  */
 export async function readCredentials(
   context: Pick<Context, 'env' | 'platformDir' | 'log'>,
@@ -29,7 +29,7 @@ function credentialsOf(text: string, where: string): Record<string, string> {
   const settings = parseConfig(text, where)
   const other = Object.keys(settings).find(name => !isCredential(name))
   if (other === undefined) return settings
-  throw new BuildpackError(`${other} is no credential`, {
+  throw new BuildpackError(`${other} is not a credential`, {
     where,
     fix: 'leave in it what BUNDLE_HOST__NAME settings say, and put the rest into .bundle/config',
   })
@@ -39,7 +39,7 @@ function credentialsOf(text: string, where: string): Record<string, string> {
 function settingFor(host: string, where: string): string {
   if (/^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host))
     return `BUNDLE_${host.toUpperCase().replaceAll('.', '__').replaceAll('-', '___')}`
-  throw new BuildpackError('is no name of a host', {
+  throw new BuildpackError('is not a host name', {
     where,
     fix: 'name the key as the host of the gems: gems.example.com',
   })

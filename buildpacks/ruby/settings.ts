@@ -69,7 +69,7 @@ export function parseConfig(text: string, where: string): Record<string, string>
     }
     const [, name, value = ''] = /^(BUNDLE_[^\s:]+(?::[^\s:]+)*):(?:\s+(.*))?$/.exec(line.trimEnd()) ?? []
     if (name === undefined) {
-      throw new BuildpackError('is no setting of Bundler', {
+      throw new BuildpackError('is not a setting of Bundler', {
         where: `${where}:${index + 1}`,
         fix: 'write it as bundle config does: BUNDLE_JOBS: "4"',
       })

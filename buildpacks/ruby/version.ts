@@ -16,7 +16,7 @@ import type { Lock } from './lock-file.ts'
  * The version that the application requests. A bare release in a file of a version manager also accepts later patches, since these only
  * fix faults. One in a Gemfile is exact, as Bundler refuses any other.
  * @param gemfile the Gemfile's name; undefined if there is none
- * @throws BuildpackError for a text that is no version of Ruby
+ * @throws BuildpackError for a text that is not a version of Ruby
  */
 export async function wantedRuby(
   { app, env }: Pick<Context, 'app' | 'env'>,

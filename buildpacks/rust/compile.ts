@@ -75,7 +75,7 @@ function membersNamed(members: readonly Crate[], name: string, where: string): C
   const path = posix.join(name, '.')
   const found = members.filter(member => member.name === name || posix.matchesGlob(member.dir, path))
   if (found.length > 0) return found
-  throw new BuildpackError(`${JSON.stringify(name.slice(0, 100))} is no member of the workspace`, {
+  throw new BuildpackError(`${JSON.stringify(name.slice(0, 100))} is not a member of the workspace`, {
     where,
     fix: `there are ${members.map(member => member.name).join(', ')}`,
   })

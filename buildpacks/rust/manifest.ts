@@ -44,7 +44,7 @@ export async function readLock(app: App): Promise<{ text: string; crates: Locked
   if (text === undefined) return undefined
   const packages: unknown = parseToml(text, 'Cargo.lock')['package']
   if (packages !== undefined && !Array.isArray(packages)) {
-    throw new BuildpackError('"package" is no list', {
+    throw new BuildpackError('"package" is not a list', {
       where: 'Cargo.lock',
       fix: 'make it anew: cargo generate-lockfile',
     })

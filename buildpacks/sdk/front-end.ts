@@ -15,7 +15,7 @@ export interface FrontEnd {
   readonly build: string
   /** The directory of the output, as far as it is known before the build. */
   readonly output: string
-  /** The front end has a router: the start page answers for every path that is no file. */
+  /** The front end has a router: the start page answers for every path that is not a file. */
   readonly pushState: boolean
   /** Names of files below these directories of the output change with their contents. */
   readonly hashed: readonly string[]

@@ -25,7 +25,7 @@ export async function mirrorOf(
   if (found === undefined) return undefined
   const text = found.text.replaceAll('{originalHost}', hostname).replace(/\/+$/, '')
   if (!/^(?:https?|file):$/.test(URL.parse(text)?.protocol ?? ''))
-    throw new BuildpackError('is no address of a mirror', {
+    throw new BuildpackError('is not an address of a mirror', {
       where: found.where,
       fix: 'write for example https://mirror.example.com/{originalHost}',
     })

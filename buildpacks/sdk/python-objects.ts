@@ -10,7 +10,7 @@ export interface FoundObject {
 
 /** The object in a module that a server calls. */
 export function findObject(source: string): FoundObject | undefined {
-  // Dash's application is no WSGI application; its Flask server is.
+  // Dash's application is not a WSGI application; its Flask server is.
   const server = /^(server)(?:\s*:[^=\n]+)?\s*=\s*\w+\.server\b/m.exec(source)
   if (server) return { object: 'server', factory: false, made: 'Flask()' }
   const dash = /^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:dash\.)?Dash\(/m.exec(source)?.[1]

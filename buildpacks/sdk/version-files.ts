@@ -11,7 +11,7 @@ export interface VersionRequest {
 /** Whether a line of a version manager's file requests a version: `system` and `path:` refer to the developer's machine. */
 const asksForVersion = (text: string): boolean => !/^(?:system$|path:)/.test(text)
 
-/** The version in a file that holds nothing else, such as `.python-version` or `.nvmrc`: its first line that is no comment. */
+/** The version in a file that holds nothing else, such as `.python-version` or `.nvmrc`: its first line that is not a comment. */
 export async function fromVersionFile(app: App, where: string): Promise<VersionRequest | undefined> {
   const lines = ((await app.read(where)) ?? '').split('\n').map(line => line.replace(/#.*/, '').trim())
   const value = lines.find(line => line !== '')

@@ -133,7 +133,7 @@ function errorPages({ files, site }: ConfigInput): string[] {
   })
 }
 
-/** The response for a path that is no file. */
+/** The response for a path that is not a file. */
 function fallback({ redirects, site }: ConfigInput, isPage: boolean): string {
   if (redirects.some(({ force }) => !force)) return isPage ? '@redirects' : '@redirects_of_assets'
   return site.pushState !== undefined && isPage ? `${site.prefix}/${site.pushState}` : '=404'

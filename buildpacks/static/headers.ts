@@ -46,7 +46,7 @@ export async function readHeaders(
   }
   for (const { path, name, value, where } of configured) {
     if (!/^[A-Za-z0-9-]+$/.test(name))
-      throw new BuildpackError(`${JSON.stringify(name)} is no header`, { where, fix: 'write Name = "value"' })
+      throw new BuildpackError(`${JSON.stringify(name)} is not a header`, { where, fix: 'write Name = "value"' })
     const pattern = typeof path === 'object' ? path.pattern : pathPattern(path === '*' ? '/*' : path, where)
     add(pattern, name, value, where)
   }
@@ -72,7 +72,7 @@ export async function readHeaders(
 
 function pathPattern(path: string, where: string): string {
   if (!path.startsWith('/') || !isPlain(path)) {
-    throw new BuildpackError(`${JSON.stringify(path)} is no path`, { where, fix: 'start it with "/"' })
+    throw new BuildpackError(`${JSON.stringify(path)} is not a path`, { where, fix: 'start it with "/"' })
   }
   const parts = path.split('*').map(part => part.split(/:\w+/).map(escapeRegExp).join('[^/]+'))
   return `^${parts.join('.*')}$`

@@ -2,7 +2,7 @@ import type { DebianArchive } from '../debian/archive.ts'
 import { type App, type BuildContext, BuildpackError, hugoConfig, withTempDir } from '../sdk/index.ts'
 import { type GeneratedSite, provideGenerator } from './generator.ts'
 
-/** Builds a Hugo site with Debian's Hugo; undefined if the source is no Hugo site. */
+/** Builds a Hugo site with Debian's Hugo; undefined if the source is not a Hugo site. */
 export async function buildWithHugo(context: BuildContext, archive: DebianArchive): Promise<GeneratedSite | undefined> {
   const { app, env, log, run } = context
   const config = await hugoConfig(app)

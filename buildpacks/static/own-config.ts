@@ -97,7 +97,7 @@ async function filesOf(app: App, dir: string, pattern: string, where: string): P
     .toSorted()
 }
 
-/** Adds missing settings for a server in a container, which is no daemon and may write only to a temporary directory. */
+/** Adds missing settings for a server in a container, which is not a daemon and may write only to a temporary directory. */
 function complete(text: string): string {
   const has = (directive: string) => new RegExp(`^[^#\\n]*\\b${directive}\\s`, 'm').test(text)
   const missing = (directive: string, value: string) => (has(directive) ? '' : `${directive} ${value}; `)

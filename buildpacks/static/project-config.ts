@@ -78,7 +78,7 @@ const inner = (node: read.Node, key: string): read.Node => read.table(node, key)
 function statusOf(lost: read.Node): 200 | 404 {
   const { status = 404 } = lost.table
   if (status === 200 || status === 404) return status
-  throw read.errorAt(lost, 'status', `${read.quote(status)} is no status for it`, 'write 404 or 200')
+  throw read.errorAt(lost, 'status', `${read.quote(status)} is not a valid status here`, 'write 404 or 200')
 }
 
 function headersOf(headers: read.Node): ProjectHeader[] {
@@ -100,5 +100,10 @@ export function sitePath(node: read.Node, key: string, given: string | undefined
   if (given === undefined) return undefined
   const path = posix.normalize(given.replace(/^\/+/, ''))
   if (!path.startsWith('..') && !/["'\\$;{}\s\x00-\x1f\x7f]/.test(path)) return path
-  throw read.errorAt(node, key, `${read.quote(given)} is no path in the site`, 'write for example "pages/index.html"')
+  throw read.errorAt(
+    node,
+    key,
+    `${read.quote(given)} is not a path in the site`,
+    'write for example "pages/index.html"',
+  )
 }

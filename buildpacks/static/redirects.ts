@@ -58,7 +58,7 @@ function parseRule([from = '', ...rest]: string[], where: string): Redirect | st
   const [, digits, force] = /^(\d{3})(!?)$/.exec(code) ?? []
   if (digits === undefined) {
     if (code.includes('=')) return 'conditions are not supported'
-    throw new BuildpackError(`${JSON.stringify(code)} is no status`, { where, fix: 'write for example 301 or 200' })
+    throw new BuildpackError(`${JSON.stringify(code)} is not a status`, { where, fix: 'write for example 301 or 200' })
   }
   if (conditions.length > 0) return 'conditions are not supported'
   if (!from.startsWith('/')) return 'it is for another host'

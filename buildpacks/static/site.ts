@@ -25,7 +25,7 @@ export interface Site {
   readonly root: string
   /** The setting or file that names the root. */
   readonly why: string
-  /** The page that answers for each path that is no file, relative to the site: `index.html`. */
+  /** The page that answers for each path that is not a file, relative to the site: `index.html`. */
   readonly pushState: string | undefined
   /** The index page of a directory. */
   readonly index: string
@@ -132,7 +132,7 @@ function prefixOf(setting: { readonly name: string; readonly value: string } | u
   const path = (setting?.value ?? '').replaceAll(/^\/+|\/+$/g, '')
   if (path === '') return ''
   if (/^[\w.~-]+(\/[\w.~-]+)*$/.test(path) && !path.split('/').some(part => part.startsWith('.'))) return `/${path}`
-  throw new BuildpackError(`${JSON.stringify(setting?.value)} is no path`, {
+  throw new BuildpackError(`${JSON.stringify(setting?.value)} is not a path`, {
     where: setting?.name ?? '',
     fix: 'write for example "/shop"',
   })

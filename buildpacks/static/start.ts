@@ -70,7 +70,7 @@ set -eu
 port=\${PORT:-8080}
 case $port in
   *[!0-9]*)
-    echo "Error: PORT is $port, which is no number" >&2
+    echo "Error: PORT is $port, which is not a number" >&2
     exit 1
     ;;
 esac

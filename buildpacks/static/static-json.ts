@@ -59,7 +59,7 @@ function redirectsOf(document: read.Node, log: Log): Redirect[] {
     const url = read.requiredText(rule, 'url')
     const { status = 301 } = rule.table
     if (typeof status !== 'number' || ![301, 302, 303, 307, 308].includes(status))
-      throw read.errorAt(rule, 'status', `${read.quote(status)} is no status of a redirect`, 'write 301 or 302')
+      throw read.errorAt(rule, 'status', `${read.quote(status)} is not a status of a redirect`, 'write 301 or 302')
     if (isPlain(url)) return [{ pattern: patternOf(rule, path), target: url, status, force: true }]
     log.warning(`${read.whereOf(rule, 'url')}: a "$" is not supported: the rule is left out`)
     return []
@@ -80,7 +80,7 @@ function headersOf(document: read.Node): ProjectHeader[] {
 /** A regular expression for a path: `*` stands for a part of one name, and `**` for anything. */
 function patternOf(node: read.Node, path: string): string {
   if (!path.startsWith('/') || !isPlain(path))
-    throw read.errorAt(node, '', `${read.quote(path)} is no path`, 'start it with "/"')
+    throw read.errorAt(node, '', `${read.quote(path)} is not a path`, 'start it with "/"')
   // Like `/*` in _redirects: the page of an application with its own router.
   if (path === '/**') return '^(?:/+(.*))?$'
   const parts = path.split('**').map(part => part.split('*').map(escapeRegExp).join('[^/]*'))

@@ -11,14 +11,14 @@ import { withPackOptions } from './pack-options.ts'
 export function addBuild(program: Command, run: Run): void {
   const command = withBuildOptions(program.command('build'))
     .description('Build an image from source code.')
-    .option('--dry-run', 'only say what would be built, as bale plan does')
+    .option('--dry-run', 'only show what would be built, as bale plan does')
     .option('--on <cluster>', 'build in a pod, not here: kubernetes[:CONTEXT][/NAMESPACE]; docs/kubernetes.md')
-    .option('--on-settings <file>', 'a YAML file of settings for that: builder, resources, cache, secrets, …')
+    .option('--on-settings <file>', 'with --on: a YAML file of settings: builder, resources, cache, secrets, …')
     .addOption(
-      new Option('-o, --output <format>', 'with --on: print the manifests of that build, and apply nothing').choices([
-        'human',
-        'yaml',
-      ]),
+      new Option(
+        '-o, --output <format>',
+        'with --on: print the Kubernetes manifests of the build and do not apply them',
+      ).choices(['human', 'yaml']),
     )
     .addHelpText(
       'after',
@@ -47,18 +47,18 @@ export function addBuild(program: Command, run: Run): void {
 /** @throws BaleError 'usage' for an option that depends on a missing one */
 function requireOn({ on, onSettings, dryRun, platform }: GlobalOptions): void {
   if (on === undefined && onSettings !== undefined)
-    refuse('these are settings of a build on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')
+    refuse('this option is for builds on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')
   if (on !== undefined && dryRun === true)
-    refuse('a plan is made here', '--dry-run', 'leave out --on; --output yaml shows what a cluster would be given')
+    refuse('a plan is made here', '--dry-run', 'leave out --on; --output yaml prints the manifests for a cluster')
   if (on !== undefined && platform !== undefined)
-    refuse('a pod builds for the machine that it is on', '--platform', 'leave it out; the settings file chooses nodes')
+    refuse('a pod builds for the platform of its node', '--platform', 'leave it out; the settings file chooses nodes')
   if (on !== undefined) parsePlace(on)
 }
 
 export function addPlan(program: Command, run: Run): void {
   const command = withBuildOptions(program.command('plan'))
     .description(
-      'Say what a build would do, and write no image: buildpacks and why they take part, run image, destination. All options are those of build.',
+      'Show what a build would do, without writing an image: buildpacks and why they take part, run image, destination. Takes all options of build.',
     )
     .addOption(outputOption())
     .addHelpText('after', examples('bale plan hello --path examples/flask', 'bale plan --output json'))
@@ -74,105 +74,119 @@ function withBuildOptions(command: Command): Command {
   return withPackOptions(command)
     .argument(
       '[image]',
-      'a name (default: that in project.toml, or of the directory), kept in the local store; or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
+      'a name in the local store (default: the name in project.toml, or that of the directory); or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME, docker://NAME',
     )
     .option(
       '-p, --path <source>',
-      'the directory with the source, or a .tar, .tgz or .zip file of it; or tar://FILE, zip://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
+      'the source: a directory, or a .tar, .tgz or .zip file; or tar://FILE, zip://FILE, tar://stdin, git://HOST/REPOSITORY#REF',
       '.',
     )
     .option(
       '--platform <platforms>',
-      "what the image is for: linux/amd64, linux/arm64, or both with a comma, as one index (default: this machine's platform); qemu runs the programs of another one",
+      "the image's platform: linux/amd64, linux/arm64, or both separated by a comma, as one index (default: this machine's platform); qemu emulates a platform that is not this machine's",
     )
-    .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
+    .option('--sub-path <dir>', 'use only this directory of the source')
     .option('-B, --builder <builder>', "a builder image, a builder.toml, or a directory with one (default: Bale's own)")
     .addOption(
-      new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image: Bale’s or its own')
+      new Option('--lifecycle <whose>', 'whose detector and builder run in a builder image: bale’s or the image’s')
         .choices(['bale', 'builder'])
         .default('bale'),
     )
     .option(
       '-b, --buildpack <buildpack>',
-      "in place of the builder's order: a directory, a .cnb file, an image, ID[@VERSION], from=builder (repeatable, or with commas)",
+      "a buildpack that replaces the builder's order: a directory, a .cnb file, an image, ID[@VERSION] or from=builder (repeatable, or separated by commas)",
       collectList,
     )
-    .option('--pre-buildpack <buildpack>', 'before all others (repeatable)', collect)
-    .option('--post-buildpack <buildpack>', 'after all others (repeatable)', collect)
-    .option('-d, --descriptor <file>', 'another project.toml than the one in the source')
+    .option('--pre-buildpack <buildpack>', 'a buildpack to add before all others (repeatable)', collect)
+    .option('--post-buildpack <buildpack>', 'a buildpack to add after all others (repeatable)', collect)
+    .option('-d, --descriptor <file>', 'the project.toml to use (default: the one in the source)')
     .addOption(
-      new Option('--pull-policy <policy>', 'when builder and run image are read from their registry').choices(
+      new Option('--pull-policy <policy>', 'when to pull the builder and the run image from their registry').choices(
         pullPolicies,
       ),
     )
     .option(
       '-e, --env <name=value>',
-      'a variable for buildpacks; NAME alone takes its value from here (repeatable)',
+      'a variable for buildpacks; NAME alone takes the value that it has here (repeatable)',
       collect,
     )
-    .option('--env-file <file>', 'a file of such variables, one a line', collect)
-    .option('-t, --tag <image>', 'one more name for the image, anywhere (repeatable, or with commas)', collectList)
-    .option('--run-image <image>', "what the app runs on (default: the stack's run image)")
-    .option('--publish', 'push to the registry that the name means')
-    .option('--docker', 'put a plain name into the Docker daemon, as docker-daemon:NAME')
-    .option('--uid <number>', "the user that buildpacks run as and that owns what they make (default: the builder's)")
+    .option('--env-file <file>', 'a file of such variables, one per line', collect)
+    .option(
+      '-t, --tag <image>',
+      'another name for the image, at any destination (repeatable, or separated by commas)',
+      collectList,
+    )
+    .option('--run-image <image>', "the image that the app runs on (default: the stack's run image)")
+    .option('--publish', 'push to the registry in the name')
+    .option('--docker', 'write the image to the Docker daemon if its name is plain, as docker-daemon:NAME does')
+    .option('--uid <number>', "the user that buildpacks run as, and that owns their files (default: the builder's)")
     .option('--gid <number>', "the group of that user (default: the builder's)")
     .option(
       '--insecure-registry <host>',
-      'a registry, with its port, that may use http or an untrusted certificate (repeatable)',
+      'a registry (HOST:PORT) that may use http or an untrusted certificate (repeatable)',
       collect,
     )
-    .option('--retry <count>', 'how many more times a request to a registry is tried (default: 4)')
-    .option('--exec-env <name>', 'what the image is for, such as production or test (default: production)')
-    .option('--previous-image <image>', 'the image of the last build, if it has another name')
+    .option('--retry <count>', 'how often to repeat a failed request to a registry (default: 4)')
+    .option(
+      '--exec-env <name>',
+      'the execution environment of the image, such as production or test (default: production)',
+    )
+    .option('--previous-image <image>', 'the image of the previous build, if it has another name')
     .option(
       '--creation-time <time>',
       "the image's date: now, or seconds since 1970 (default: SOURCE_DATE_EPOCH, or 1980)",
     )
-    .option('--volume <host:target[:rw]>', 'a directory of this machine for buildpacks (repeatable)', collect)
-    .option('--workspace <dir>', 'where the application is in the image (default: /workspace)')
+    .option('--volume <host:target[:rw]>', 'a directory of this machine to mount for buildpacks (repeatable)', collect)
+    .option('--workspace <dir>', 'the directory of the application in the image (default: /workspace)')
     .option(
       '--interactive',
-      'when detect or build fails: a shell in its sandbox, with the variables of the buildpack that failed',
+      'if detect or build fails, open a shell in its sandbox, with the variables of the failed buildpack',
     )
-    .option('--sbom-output-dir <dir>', 'write the bills of materials there')
-    .option('--clear-cache', 'delete the cache of this image on this machine and read no shared one')
-    .option('--cache-image <image>', 'keep the build cache in this image in a registry, instead of on this machine')
+    .option('--sbom-output-dir <dir>', 'write the bills of materials (SBOM) to this directory')
+    .option('--clear-cache', 'delete the cache of this image on this machine, and do not read shared caches')
+    .option('--cache-image <image>', 'store the build cache as this image in a registry, not on this machine')
     .option(
       '--cache-from <location>',
-      'a cache that machines share, read when this machine has none: type=registry, local, s3, http or redis (repeatable)',
+      'a shared cache to read if this machine has none: type=registry, local, s3, http or redis (repeatable)',
       collect,
     )
     .option(
       '--cache-to <location>',
-      'a shared cache to write: …,mode=min|max,ttl=7d; failing to write it is a warning, or with …,required an error (repeatable)',
+      'a shared cache to write: …,mode=min|max,ttl=7d; a failure to write is a warning, with …,required an error (repeatable)',
       collect,
     )
     .addOption(
-      new Option('--compression <kind>', 'of the layers that are made')
+      new Option('--compression <kind>', 'the compression of new layers')
         .choices(['gzip', 'zstd', 'none'])
         .default('gzip'),
     )
-    .option('-D, --default-process <type>', 'the process that starts when the image is run')
-    .addOption(new Option('--network <mode>', 'what buildpacks can reach').choices(['none', 'host']).default('host'))
+    .option('-D, --default-process <type>', 'the process that the image starts by default')
+    .addOption(
+      new Option('--network <mode>', 'the network that buildpacks can reach').choices(['none', 'host']).default('host'),
+    )
     .option('--pids <number>', 'how many processes and threads buildpacks may have at one time (default: 4096)')
     .option('--memory <size>', 'how much memory buildpacks may use: 2GB (default: no limit)')
-    .option('--disk <size>', 'how large layers and application may become: 10GB (default: no limit)')
+    .option('--disk <size>', 'how much disk space layers and application may take: 10GB (default: no limit)')
     .option('--timeout <duration>', 'how long the build may take: 45s, 30m, 2h (default: 2h)')
     .option('--buildpack-timeout <duration>', 'how long one buildpack may take (default: as long as the build)')
-    .option('--report-output-dir <dir>', 'write report.toml there')
-    .option('--digest-file <file>', 'write the digest of the image there')
-    .option('--image-name-with-digest-file <file>', 'write NAME@DIGEST there, a line for each name')
-    .option('--image-name-tag-with-digest-file <file>', 'write NAME:TAG@DIGEST there, a line for each name')
+    .option('--report-output-dir <dir>', 'write report.toml to this directory')
+    .option('--digest-file <file>', 'write the digest of the image to this file')
+    .option('--image-name-with-digest-file <file>', 'write NAME@DIGEST to this file, one line per name')
+    .option('--image-name-tag-with-digest-file <file>', 'write NAME:TAG@DIGEST to this file, one line per name')
     .option(
       '--secret <id=…>',
-      'for buildpacks, as a binding: id=NAME,src=FILE or id=NAME,env=VARIABLE, with type= and key= (repeatable)',
+      'a secret that buildpacks read as a binding: id=NAME,src=FILE or id=NAME,env=VARIABLE, with type= and key= (repeatable)',
       collect,
     )
     .option('--label <name=value>', 'a label of the image (repeatable)', collect)
-    .option('--annotation <name=value>', 'an annotation of its manifest (repeatable)', collect)
-    .addOption(new Option('--log-format <format>', 'lines of text, or of JSON: the events').choices(['text', 'json']))
-    .option('--log-timestamps', 'the time before each line')
+    .option('--annotation <name=value>', 'an annotation of the manifest (repeatable)', collect)
+    .addOption(
+      new Option('--log-format <format>', 'the format of the log: text, or events as lines of JSON').choices([
+        'text',
+        'json',
+      ]),
+    )
+    .option('--log-timestamps', 'print the time before each line')
 }
 
 /** The command takes kaniko's flags, so commander does not parse them. */
@@ -197,24 +211,30 @@ export function addExecutor(program: Command, run: Run): void {
 export function addSource(program: Command, run: Run): void {
   const command = program
     .command('source')
-    .argument('<from>', 'a repository of git or an archive, as for build --path; or docker://IMAGE that holds source')
-    .argument('<dir>', 'where it goes; nothing may be there')
-    .description(
-      'Put source code into a directory as a build takes it: without what project.toml and .dockerignore leave out.',
+    .argument(
+      '<from>',
+      'a git repository or an archive, as for build --path; or docker://IMAGE, an image that contains source',
     )
-    .option('--sub-path <dir>', 'a directory of the source, in place of all of it')
-    .option('--platform <dir>', "write the build's variables below it, as phases read them")
-    .option('--delete', 'delete the image that holds the source, once the source is here')
+    .argument('<dir>', 'the directory to write, which must be empty or not exist')
+    .description(
+      'Write source code to a directory as a build uses it, without the files that project.toml and .dockerignore exclude.',
+    )
+    .option('--sub-path <dir>', 'use only this directory of the source')
+    .option('--platform <dir>', "write the build's variables below this directory, as phases read them")
+    .option('--delete', 'delete the image that contains the source after reading it')
     .option('--run-image <image>', 'with --run: the run image of the build')
-    .option('--run <file>', 'write run.toml there, which names that run image for the phases')
-    .option('--order <file>', 'write order.toml there: that of this builder image, with the buildpacks that are chosen')
+    .option('--run <file>', 'write run.toml to this file; it names that run image for the phases')
+    .option(
+      '--order <file>',
+      'write order.toml to this file: the order of this builder image with the selected buildpacks',
+    )
     .option(
       '--buildpack <id>',
-      'with --order: in place of the order, ID[@VERSION] or from=builder (repeatable)',
+      'with --order: a buildpack that replaces the order, ID[@VERSION] or from=builder (repeatable)',
       collect,
     )
-    .option('--pre-buildpack <id>', 'with --order: before every group (repeatable)', collect)
-    .option('--post-buildpack <id>', 'with --order: after every group (repeatable)', collect)
+    .option('--pre-buildpack <id>', 'with --order: a buildpack to add before every group (repeatable)', collect)
+    .option('--post-buildpack <id>', 'with --order: a buildpack to add after every group (repeatable)', collect)
     .addHelpText('after', examples('bale source git+https://git.example.com/app.git#main source'))
   withOutput(command).action(async (from: string, dir: string, options: GlobalOptions) => {
     const { sourceCommand } = await import('./commands/source.ts')
@@ -225,15 +245,18 @@ export function addSource(program: Command, run: Run): void {
 export function addRebase(program: Command, run: Run): void {
   const command = program
     .command('rebase')
-    .argument('[image]', 'an image that was built by buildpacks, named as for build')
-    .description('Replace the run image of an image by its newest version, without building again.')
-    .option('--on <cluster>', 'every such image that workloads of a namespace run: kubernetes[:CONTEXT][/NAMESPACE]')
-    .option('--selector <labels>', 'with --on: only workloads with these labels, as kubectl takes them')
-    .option('--run-image <image>', 'another run image (default: the one that it was built on)')
-    .option('--tag <image>', 'one more name for the result, anywhere (repeatable)', collect)
-    .option('--check', 'only say whether a newer run image is there, and which packages it would change')
-    .option('--force', 'do it though labels, platform or distribution are against it')
-    .option('--publish', 'the name means an image in its registry, not in the local store')
+    .argument('[image]', 'an image built by buildpacks, named as for build')
+    .description('Replace the run image below an app image by its newest version, without a new build.')
+    .option(
+      '--on <cluster>',
+      'rebase every such image that workloads in a namespace run: kubernetes[:CONTEXT][/NAMESPACE]',
+    )
+    .option('--selector <labels>', 'with --on: only workloads with these labels, in the syntax of kubectl')
+    .option('--run-image <image>', 'the new run image (default: the newest version of the one that it was built on)')
+    .option('--tag <image>', 'another name for the result, at any destination (repeatable)', collect)
+    .option('--check', 'only show whether there is a newer run image, and which packages it changes')
+    .option('--force', 'rebase even if labels, platform or distribution do not match')
+    .option('--publish', 'read and write the image in its registry, not in the local store')
     .addHelpText(
       'after',
       examples(
@@ -255,11 +278,11 @@ export function addRebase(program: Command, run: Run): void {
 /** Checks that either an image or a cluster is given. @returns the cluster */
 function checkFleet(image: string | undefined, { on, selector, tag = [] }: GlobalOptions): string | undefined {
   if (on === undefined && image === undefined)
-    refuse('what is to be rebased is not said', 'IMAGE', 'name an image, or a cluster: --on kubernetes')
+    refuse('there is nothing to rebase', 'IMAGE', 'name an image, or a cluster: --on kubernetes')
   if (on === undefined && selector !== undefined)
-    refuse('labels choose workloads of a cluster', '--selector', 'add --on kubernetes, or leave it out')
+    refuse('labels select workloads of a cluster', '--selector', 'add --on kubernetes, or leave it out')
   if (on === undefined) return undefined
-  if (image !== undefined) refuse('the images are those that the cluster runs', image, 'leave out the image, or --on')
+  if (image !== undefined) refuse('with --on, the cluster determines the images', image, 'leave out the image, or --on')
   if (tag.length > 0) refuse('each image keeps its own name', '--tag', 'leave it out')
   parsePlace(on)
   return on

@@ -171,7 +171,7 @@ function settingsOf(
 function limitsOf({ pids, memory, disk }: GlobalOptions) {
   if (pids !== undefined && !/^[1-9]\d{0,6}$/.test(pids)) {
     const fix = 'write a number from 1 to 9999999'
-    throw new BaleError('usage', `${JSON.stringify(pids)} is no number of processes`, { where: '--pids', fix })
+    throw new BaleError('usage', `${JSON.stringify(pids)} is not a number of processes`, { where: '--pids', fix })
   }
   return {
     ...(pids !== undefined && { pids: Number(pids) }),

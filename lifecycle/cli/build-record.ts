@@ -48,7 +48,7 @@ export async function recorded<Result extends Recordable>(
       const facts = { time: started.time, image, milliseconds, ...listener.facts(), ...ending }
       await new BuildHistory(settings.dataDir).add(app, facts, listener.log())
     } catch (error) {
-      const text = `The build is not in bale history: ${(error as Error).message}`
+      const text = `The build is missing from bale history: ${(error as Error).message}`
       reporter?.event({ type: 'note', level: 'debug', text })
     }
   }

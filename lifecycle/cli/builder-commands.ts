@@ -10,32 +10,32 @@ const buildpacks = async () => import('./commands/buildpack.ts')
 const extensions = async () => import('./commands/extension.ts')
 
 const pullPolicy = (): Option =>
-  new Option('--pull-policy <policy>', 'when images are read from their registry').choices(pullPolicies)
+  new Option('--pull-policy <policy>', 'when to pull images from their registry').choices(pullPolicies)
 const target = (command: Command): Command =>
   command.option(
     '-t, --target <os/arch>',
-    "a platform (repeatable: several make an index; default: this machine's)",
+    "a platform (repeatable; several make an index; default: this machine's)",
     collect,
   )
 const label = (command: Command): Command =>
-  command.option('-l, --label <name=value>', 'of the image (repeatable)', collect)
+  command.option('-l, --label <name=value>', 'a label of the image (repeatable)', collect)
 
 /** `bale builder …` */
 export function addBuilder(program: Command, run: Run): void {
   const group = program
     .command('builder')
-    .description('Builders: images with buildpacks, their order and what they build on.')
+    .description('Builders: images with buildpacks, their order and a build image.')
     .addHelpText(
       'after',
       examples('bale builder inspect heroku/builder:24', 'bale builder create acme/builder --config builder.toml'),
     )
   label(target(withOutput(group.command('create'))))
-    .argument('<image>', 'its name, as for build')
-    .description('Make a builder image of a builder.toml.')
+    .argument('<image>', 'the name, as for build')
+    .description('Make a builder image from a builder.toml.')
     .requiredOption('-c, --config <file>', 'a builder.toml, or a directory with one')
-    .option('--run-image <image>', 'what the builder calls its run image (default: the one in builder.toml)')
-    .option('--tag <image>', 'one more name, anywhere (repeatable)', collect)
-    .option('--publish', 'push to the registry that the name means')
+    .option('--run-image <image>', 'the name of the run image in the builder (default: the one in builder.toml)')
+    .option('--tag <image>', 'another name, at any destination (repeatable)', collect)
+    .option('--publish', 'push to the registry in the name')
     .addOption(pullPolicy())
     .addHelpText('after', examples('bale builder create registry.example.com/builder --config builder.toml --publish'))
     .action(async (image: string, options: GlobalOptions) => {
@@ -43,18 +43,18 @@ export function addBuilder(program: Command, run: Run): void {
     })
   group
     .command('inspect')
-    .argument('[image]', 'a builder image, anywhere (default: the default builder)')
-    .description('Show what a builder is made of.')
+    .argument('[image]', 'a builder image, at any destination (default: the default builder)')
+    .description('Show the contents of a builder.')
     .option('-d, --depth <number>', 'how many levels of composite buildpacks to show in the order (default: all)')
     .addOption(outputOption())
-    .option('-v, --verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print details of a failure')
     .addHelpText('after', examples('bale builder inspect heroku/builder:24 --output json'))
     .action(async (image: string | undefined, options: GlobalOptions) => {
       await run(options, async context => (await builders()).inspectCommand(context, image, options))
     })
   group
     .command('suggest')
-    .description('List builders that are known to be good.')
+    .description('List recommended builders.')
     .action(async (options: GlobalOptions) => {
       await run(options, async context => (await builders()).suggestCommand(context))
     })
@@ -82,7 +82,7 @@ export function addBuildpack(program: Command, run: Run): void {
     .option('-V, --set-version <version>', 'the version of the buildpack', '1.0.0')
     .option('-t, --targets <os/arch>', "a platform that it supports (repeatable; default: this machine's)", collect)
     .addOption(
-      new Option('-l, --language <language>', 'what it is written in')
+      new Option('-l, --language <language>', 'the language that it is written in')
         .choices(['shell', 'typescript'])
         .default('shell'),
     )
@@ -95,17 +95,21 @@ export function addBuildpack(program: Command, run: Run): void {
     })
   withOutput(group.command('test'))
     .argument('[dir]', "the buildpack's directory", '.')
-    .description('Build applications with a buildpack in the sandbox, and check what comes of each.')
+    .description('Build applications with a buildpack in the sandbox, and check the results.')
     .option(
       '--app <dir>',
-      'an application with an expect.json (repeatable; default: those in the folder test of the buildpack)',
+      'an application with an expect.json (repeatable; default: all in the folder test of the buildpack)',
       collect,
     )
-    .option('--builder <builder>', 'a builder.toml, a directory with one, or a builder image: what it is built on')
-    .option('--env <name=value>', 'a variable for the builds, besides those of expect.json (repeatable)', collect)
-    .addOption(new Option('--network <mode>', 'what the builds can reach').choices(['none', 'host']))
-    .option('--pre-buildpack <buildpack>', 'one that goes before it (repeatable)', collect)
-    .option('--post-buildpack <buildpack>', 'one that goes after it (repeatable)', collect)
+    .option('--builder <builder>', 'the builder: a builder.toml, a directory with one, or a builder image')
+    .option(
+      '--env <name=value>',
+      'a variable for the builds, in addition to those in expect.json (repeatable)',
+      collect,
+    )
+    .addOption(new Option('--network <mode>', 'the network that the builds can reach').choices(['none', 'host']))
+    .option('--pre-buildpack <buildpack>', 'a buildpack to add before it (repeatable)', collect)
+    .option('--post-buildpack <buildpack>', 'a buildpack to add after it (repeatable)', collect)
     .addHelpText(
       'after',
       examples('bale buildpack test hello', 'bale buildpack test hello --app my-app --network none'),
@@ -115,8 +119,8 @@ export function addBuildpack(program: Command, run: Run): void {
       await run(options, async context => testCommand(context, dir, options))
     })
   packageOf(group, run, 'buildpack')
-    .description('Make a package of a buildpack, and of those that it depends on.')
-    .option('--without-node', 'leave Node out of buildpacks that need it: the lifecycle must bring it')
+    .description('Make a package of a buildpack and the buildpacks that it depends on.')
+    .option('--without-node', 'do not include Node for buildpacks that need it; the lifecycle must provide it')
     .addHelpText(
       'after',
       examples(
@@ -127,13 +131,13 @@ export function addBuildpack(program: Command, run: Run): void {
   group
     .command('inspect')
     .argument('<buildpack>', "a directory, a .cnb file, an image, or one of Bale's own: bale/nodejs")
-    .description('Show what a buildpack or a package is made of, or which versions can be had.')
-    .option('--versions', 'list the versions of languages and tools that a build with it could get, and from where')
+    .description('Show the contents of a buildpack or a package, or the versions that it can install.')
+    .option('--versions', 'list the available versions of languages and tools, and their sources')
     .option('-e, --env <name=value>', 'with --versions: a variable for package clients (repeatable)', collect)
     .option('--env-file <file>', 'with --versions: a file of such variables (repeatable)', collect)
     .option('-d, --depth <number>', 'how many levels of composite buildpacks to show (default: all)')
     .addOption(outputOption())
-    .option('-v, --verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print details of a failure')
     .addHelpText('after', examples('bale buildpack inspect hello.cnb', 'bale buildpack inspect bale/python --versions'))
     .action(async (uri: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).inspectCommand(context, uri, options))
@@ -144,11 +148,11 @@ export function addBuildpack(program: Command, run: Run): void {
 /** `package`, which is the same for both kinds but for the help. */
 const packageOf = (group: Command, run: Run, kind: ModuleKind): Command =>
   label(target(withOutput(group.command('package'))))
-    .argument('<name>', 'the name of the image, as for build; or of the file')
+    .argument('<name>', 'the name of the image, as for build, or of the file')
     .option('-c, --config <file>', 'a package.toml (default: the one in the directory, if there is one)')
     .option('-p, --path <dir>', `the ${kind}'s directory (default: the working directory)`)
     .addOption(new Option('-f, --format <format>', 'what to make').choices(['image', 'file']).default('image'))
-    .option('--publish', 'push to the registry that the name means')
+    .option('--publish', 'push to the registry in the name')
     .action(async (name: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).packageCommand(context, kind, name, options))
     })
@@ -156,7 +160,7 @@ const packageOf = (group: Command, run: Run, kind: ModuleKind): Command =>
 function addPull(group: Command, run: Run, example: string): void {
   withOutput(group.command('pull'))
     .argument('<image>', 'a package in a registry')
-    .description('Read a package into the local store.')
+    .description('Pull a package into the local store.')
     .addHelpText('after', examples(example))
     .action(async (image: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).pullCommand(context, image))
@@ -189,9 +193,9 @@ export function addExtension(program: Command, run: Run): void {
   group
     .command('inspect')
     .argument('<extension>', 'a directory, a .cnb file or an image')
-    .description('Show what an image extension says of itself.')
+    .description('Show the metadata of an image extension.')
     .addOption(outputOption())
-    .option('-v, --verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print details of a failure')
     .addHelpText('after', examples('bale extension inspect packages.cnb'))
     .action(async (uri: string, options: GlobalOptions) => {
       await run(options, async context => (await extensions()).inspectCommand(context, uri, options))

@@ -13,7 +13,7 @@ export function addRun(program: Command, run: Run): void {
     .argument('[args...]', 'arguments for the process, after --')
     .description('Run an image in a sandbox, as its own user.')
     .option('-e, --env <name=value>', 'a variable for the process (repeatable)', collect)
-    .option('--env-file <file>', 'a file of such variables, one a line (repeatable)', collect)
+    .option('--env-file <file>', 'a file of such variables, one per line (repeatable)', collect)
     .addOption(
       new Option('--network <mode>', 'what it can reach, and from where it is reached')
         .choices(['none', 'host'])
@@ -32,7 +32,7 @@ export function addRun(program: Command, run: Run): void {
       'a port of this machine that leads to one of the program (repeatable)',
       collect,
     )
-    .option('--verbose', 'print more when it fails')
+    .option('--verbose', 'print details of a failure')
     .addHelpText(
       'after',
       examples(
@@ -59,7 +59,7 @@ export function addInspect(program: Command, run: Run): void {
     .description('Show what an image is made of.')
 
     .addOption(outputOption())
-    .option('-v, --verbose', 'print more when it fails')
+    .option('-v, --verbose', 'print details of a failure')
     .addHelpText(
       'after',
       examples('bale inspect hello', 'bale inspect docker://registry.example.com/team/app --output json'),

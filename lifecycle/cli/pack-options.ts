@@ -71,7 +71,7 @@ function check(text: string, entry: Entry): void {
   const [type, format = 'volume'] = [entry.get('type'), entry.get('format')]
   if (type !== 'build' && type !== 'launch') throw wrong(text, 'the type is build or launch')
   if (!['volume', 'image', 'bind'].includes(format)) throw wrong(text, 'the format is volume, image or bind')
-  if (format === 'image' && type === 'launch') throw wrong(text, 'a cache for launch is no image')
+  if (format === 'image' && type === 'launch') throw wrong(text, 'a cache for launch is not an image')
   if (format === 'image' && !entry.get('name')) throw wrong(text, 'an image needs a name')
   if (format === 'bind' && entry.get('source')?.includes(','))
     throw wrong(text, 'the directory has a comma in its name')

@@ -46,12 +46,12 @@ function addManifest(program: Command, run: Run): void {
   const format = (): Option =>
     new Option('-f, --format <format>', 'of the index (default: that of its images)').choices(['oci', 'docker'])
   withOutput(group.command('create'))
-    .argument('<index>', 'its name, as for build')
+    .argument('<index>', 'the name, as for build')
     .argument('<images...>', 'images, or indexes whose images are taken')
     .description('Make an index of images.')
     .addOption(format())
     .option('--insecure', 'the registries may use http or an untrusted certificate')
-    .option('--publish', 'push to the registry that the name means')
+    .option('--publish', 'push to the registry in the name')
     .action(async (index: string, images: string[], options: GlobalOptions) => {
       await run(options, async context => (await manifests()).createCommand(context, index, images, options))
     })

@@ -156,9 +156,9 @@ export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
   return texts.map(text => {
     const bad = (why: string, fix = 'write PORT:PORT or ADDRESS:PORT:PORT'): BaleError =>
       new BaleError('usage', `${JSON.stringify(text)} ${why}`, { where: '--publish', fix })
-    if (/\/(udp|sctp)$/.test(text)) throw bad('is no port of TCP, and no others are published')
+    if (/\/(udp|sctp)$/.test(text)) throw bad('is not a TCP port, and only TCP ports can be published')
     const match = /^(?:(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):)?(\d{1,5}):(\d{1,5})(?:\/tcp)?$/.exec(text)
-    if (match === null) throw bad('is no port to publish')
+    if (match === null) throw bad('is not a port to publish')
     const host = match[1]?.replace(/^\[(.*)\]$/, '$1')
     if (host !== undefined && host !== 'localhost' && isIP(host) === 0)
       throw bad(`has the address ${host}, which is none`)
@@ -177,7 +177,7 @@ export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
 /** Parses how many times a request is retried. */
 export function parseRetries(text: string, where: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text)
-  throw new BaleError('usage', `${JSON.stringify(text)} is no number of retries`, {
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a number of retries`, {
     where,
     fix: 'write a number from 0 to 999',
   })

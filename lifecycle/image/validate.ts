@@ -163,7 +163,7 @@ const layerSchema = object({
     v.check(type => !/foreign|nondistributable/.test(type), 'is a foreign layer, which is not fetched from its URL'),
     v.check(
       type => compressionOf(type) !== undefined,
-      i => `is ${quote(i.input)}, which is no layer of a container image`,
+      i => `is ${quote(i.input)}, which is not a layer of a container image`,
     ),
   ),
 })

@@ -88,7 +88,7 @@ async function copyPlain(from: string, to: string, where: string): Promise<void>
     async filter(path) {
       const found = await lstat(path)
       if (found.isFile() || found.isDirectory() || found.isSymbolicLink()) return true
-      throw new BaleError('input', `${path.slice(from.length + 1)} is no file, directory or link`, { where })
+      throw new BaleError('input', `${path.slice(from.length + 1)} is not a file, directory or link`, { where })
     },
   })
 }

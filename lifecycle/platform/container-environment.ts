@@ -52,7 +52,7 @@ async function readConfig({ container }: Distribution): Promise<ImageConfig> {
   const where = container ?? ''
   const parsed = v.safeParse(record, JSON.parse(await wrapErrno(where, () => readFile(where, 'utf8'))))
   if (parsed.success) return parsed.output as unknown as ImageConfig
-  throw new BaleError('failed', 'it is no config of an image', { where, fix: 'make the builder image anew' })
+  throw new BaleError('failed', 'it is not an image config', { where, fix: 'create the builder image again' })
 }
 
 async function requestRunImage(input: StackEnvironmentInput): Promise<RunImageRequest> {

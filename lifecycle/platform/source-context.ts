@@ -113,7 +113,7 @@ async function openGit(text: string, { workDir, environment, signal }: ContextOp
   const url = address.startsWith('git://') ? `https://${address.slice(6)}` : address.slice('git+'.length)
   const where = withoutPasswordsOfUrls(text)
   if (more.length > 0 || !/^(https?|ssh|file):\/\/[^-]/.test(url) || /^-|[\0-\x20]/.test(ref + (commit ?? '')))
-    throw new BaleError('arguments', 'this is no address of a repository', {
+    throw new BaleError('arguments', 'this is not an address of a repository', {
       where,
       fix: 'write git://HOST/REPOSITORY#refs/heads/BRANCH, or git+https://…',
     })

@@ -32,7 +32,7 @@ export function parseDockerfile(text: string, where: string): Instruction[] {
     }
     i--
     const [, name = '', value = ''] = /^\s*([A-Za-z]+)(?:\s+([\s\S]*))?$/.exec(joined) ?? []
-    if (name === '') throw wrong(where, start + 1, 'it is no instruction')
+    if (name === '') throw wrong(where, start + 1, 'it is not an instruction')
     const documents = ['RUN', 'COPY', 'ADD'].includes(name.toUpperCase()) ? hereDocuments(value) : []
     for (const { word, hasTabs } of documents) {
       const end = lines.findIndex((line, at) => at > i && (hasTabs ? line.replace(/^\t+/, '') : line) === word)

@@ -47,7 +47,7 @@ function idProblem(id: string): string | undefined {
   if (bytesOf(id) > maxName) return `it is longer than ${maxName} bytes`
   if (control.test(id)) return 'it has a control character'
   if (id.split('/').some(part => part === '' || part === '.' || part === '..') || id === '__proto__')
-    return 'it is no plain name'
+    return 'it is not a plain name'
   if (reservedIds.includes(id.toLowerCase())) return `${id.toLowerCase()} is reserved`
   return undefined
 }
@@ -136,7 +136,7 @@ export function checkProcessType(type: string, where: string): void {
 function nameProblem(name: string): string | undefined {
   if (name === '') return 'it is empty'
   // Refuses `__proto__`: no buildpack needs it, and so no JavaScript object can lose it.
-  if (name === '.' || name === '..' || name === '__proto__') return 'it is no plain name'
+  if (name === '.' || name === '..' || name === '__proto__') return 'it is not a plain name'
   if (name.includes('/') || name.includes('\\')) return 'it has a path separator'
   if (control.test(name)) return 'it has a control character'
   if (bytesOf(name) > maxName) return `it is longer than ${maxName} bytes`

@@ -82,7 +82,7 @@ function hostOf({ prefix, location, blocked }: v.InferOutput<typeof entry>, wher
   if (blocked) throw refuse('Bale cannot block a registry', 'leave out blocked; a network policy can')
   if (!/^[A-Za-z0-9.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/.test(name))
     throw refuse(
-      `${JSON.stringify(name)} is no registry`,
+      `${JSON.stringify(name)} is not a registry`,
       'write HOST or HOST:PORT; parts of a registry have no settings',
     )
   if (location !== undefined && prefix !== undefined && location !== prefix)

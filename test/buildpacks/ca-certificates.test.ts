@@ -126,7 +126,7 @@ describe('the program of exec.d', () => {
 })
 
 describe('bindingsOf', () => {
-  it('reads Kubernetes’ projected files, and nothing that is no file', async () => {
+  it('reads Kubernetes’ projected files, and nothing that is not a file', async () => {
     const root = await temporaryDirectory()
     await writeTree(root, {
       'k8s/..2026/type': 'Npmrc\n',

@@ -215,7 +215,7 @@ describe('the script deploy', () => {
     expect(said).toContain('assets/package.json scripts.deploy is not run')
   })
 
-  it('is no other key of that name', async () => {
+  it('is not another key of that name', async () => {
     expect(await deploy({ scripts: { build: 'x' }, config: { deploy: 'webpack' } })).toEqual({ commands: [], said: '' })
   })
 })

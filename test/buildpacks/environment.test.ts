@@ -65,7 +65,7 @@ describe('the environment buildpack', () => {
   })
 
   it.each([
-    ['BP_IMAGE_LABELS: "shop" is no key=value', { BP_IMAGE_LABELS: 'shop' }],
+    ['BP_IMAGE_LABELS: "shop" does not have the form key=value', { BP_IMAGE_LABELS: 'shop' }],
     ['MODE is changed twice', { BPE_MODE: 'a', BPE_DEFAULT_MODE: 'b' }],
     ['BPE_DELIM_X: there is nothing to delimit', { BPE_DELIM_X: ':', BPE_X: 'a' }],
     ['BPE_A-B: "A-B" is not the name of a variable', { 'BPE_A-B': 'x' }],

@@ -49,10 +49,10 @@ describe('the health-checker buildpack', () => {
     [{ THC_PATH: '/404' }, 1, 'unhealthy: GET /404: HTTP/1.1 404 Not Found\n'],
     [{ THC_PATH: '/500' }, 1, 'unhealthy: GET /500: HTTP/1.1 500 Internal Server Error\n'],
     [{ THC_PATH: '/silent', THC_REQ_TIMEOUT: '1' }, 1, 'unhealthy: no answer to GET /silent in 1 seconds\n'],
-    [{ THC_PATH: '/a HTTP/1.0\r\nX: y' }, 1, 'unhealthy: THC_PATH is no path\n'],
-    [{ THC_PORT: '80; id' }, 1, 'unhealthy: THC_PORT is no port: 80; id\n'],
+    [{ THC_PATH: '/a HTTP/1.0\r\nX: y' }, 1, 'unhealthy: THC_PATH is not a path\n'],
+    [{ THC_PORT: '80; id' }, 1, 'unhealthy: THC_PORT is not a port: 80; id\n'],
     [{ THC_PORT: '1' }, 1, 'unhealthy: nothing listens at port 1\n'],
-    [{ THC_REQ_TIMEOUT: 'x' }, 1, 'unhealthy: THC_REQ_TIMEOUT is no number of seconds: x\n'],
+    [{ THC_REQ_TIMEOUT: 'x' }, 1, 'unhealthy: THC_REQ_TIMEOUT is not a number of seconds: x\n'],
   ])('with %j it ends with %i', async (env, status, message) => {
     const { project } = await built({})
     const PORT = await serve()

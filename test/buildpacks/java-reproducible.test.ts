@@ -106,7 +106,7 @@ describe('archives of a build', () => {
     const archive = await archiveOf(later(1), manifest, { name: 'a/Main.class', content: 'x'.repeat(5000) })
     // The first byte of the compressed data: a kind of block that there is not.
     archive.writeUInt8(0xff, archive.indexOf('a/Main.class') + 'a/Main.class'.length)
-    await expect(rewritten(archive)).rejects.toThrow('is no archive')
+    await expect(rewritten(archive)).rejects.toThrow('is not an archive')
   })
 
   it('keep the modes of files', async () => {

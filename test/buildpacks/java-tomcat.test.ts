@@ -108,11 +108,11 @@ describe('Tomcat', () => {
     expect((await provide({ 'WEB-INF/lib/a.jar': usesJavax })).said).not.toContain('Warning')
   })
 
-  it('names a library that is no archive', async () => {
+  it('names a library that is not an archive', async () => {
     const pointer = 'version https://git-lfs.github.com/spec/v1\n'
     expect(await failureOf(provide({ 'WEB-INF/lib/a.jar': pointer }))).toMatchObject({
       where: expect.stringMatching(/WEB-INF\/lib\/a\.jar$/) as string,
-      message: expect.stringContaining('is no archive') as string,
+      message: expect.stringContaining('is not an archive') as string,
       fix: 'build it again; for a file of Git LFS run "git lfs pull"',
     })
   })
@@ -140,7 +140,11 @@ describe('Tomcat', () => {
     const attempt = () => {
       checkTomcatSettings({ BP_TOMCAT_CONTEXT_PATH: path })
     }
-    const error = { message: `"${path}" is no path`, where: 'BP_TOMCAT_CONTEXT_PATH', fix: 'write for example "/shop"' }
+    const error = {
+      message: `"${path}" is not a path`,
+      where: 'BP_TOMCAT_CONTEXT_PATH',
+      fix: 'write for example "/shop"',
+    }
     expect(await failureOf(attempt)).toMatchObject(error)
   })
 
@@ -149,7 +153,7 @@ describe('Tomcat', () => {
       failureOf(Promise.resolve().then(() => checkTomcatSettings(env)))
     expect(await check({ BP_JAVA_APP_SERVER: 'liberty' })).toMatchObject({
       where: 'BP_JAVA_APP_SERVER',
-      message: '"liberty" is no servlet container that Bale has',
+      message: '"liberty" is not a servlet container that Bale has',
     })
     expect(await check({ BP_TOMCAT_VERSION: '7.*' })).toMatchObject({ where: 'BP_TOMCAT_VERSION' })
     expect(() => checkTomcatSettings({ BP_JAVA_APP_SERVER: 'tomcat', BP_TOMCAT_VERSION: '9' })).not.toThrow()

@@ -173,7 +173,7 @@ describe('detection', () => {
       app: { 'shop.jar': 'no zip' },
       runner: () => Promise.reject(new Error('nothing is to run')),
     })
-    expect((await project.build()).output).toContain('shop.jar: is no archive')
+    expect((await project.build()).output).toContain('shop.jar: is not an archive')
   })
 })
 
@@ -184,7 +184,7 @@ describe('what archives say', () => {
     expect(parseManifest(manifest)).toEqual({ 'Manifest-Version': '1.0', 'Main-Class': 'org.example.VeryLongName' })
   })
 
-  it('is layers, of which the application itself is no slice', () => {
+  it('is layers, of which the application itself is not a slice', () => {
     const index =
       '- "dependencies":\n  - "BOOT-INF/lib/"\n- "spring-boot-loader":\n  - "org/"\n- "snapshot-dependencies":\n- "application":\n  - "BOOT-INF/classes/"\n  - "META-INF/"\n'
     expect(parseLayersIndex(index)).toEqual([['BOOT-INF/lib'], ['org']])
@@ -321,13 +321,13 @@ describe('a class to start, where no manifest names one', () => {
     })
   })
 
-  it('is not sought in what is no archive, or a damaged one', async () => {
+  it('is not sought in what is not an archive, or a damaged one', async () => {
     const dir = await temporaryDirectory()
     // The first entry's data are not what they say.
     const damaged = Buffer.from(main).fill(0xff, 30 + 'shop/Main.class'.length, 60)
     await writeTree(dir, { 'pointer.jar': 'version https://git-lfs.github.com/spec/v1\n', 'damaged.jar': damaged })
     for (const name of ['pointer.jar', 'damaged.jar']) {
-      const message = expect.stringContaining('is no archive: ') as string
+      const message = expect.stringContaining('is not an archive: ') as string
       expect(await failureOf(mainClassesIn(join(dir, name)))).toMatchObject({ where: join(dir, name), message })
     }
   })
@@ -424,7 +424,7 @@ describe('Dropwizard', () => {
     expect(said).toContain('Dropwizard starts without a configuration: a.yml, b.yml at the root may be one')
   })
 
-  it('is no other program that a library of Dropwizard’s lies beside', async () => {
+  it('is not another program that a library of Dropwizard’s lies beside', async () => {
     const other = {
       ...fat,
       'shop/Shop.class': '',
@@ -594,7 +594,7 @@ describe('the program of exec.d', () => {
   it('refuses a number that is none', async () => {
     expect(await run({ BPL_JVM_TOTAL_MEMORY: 'much' })).toMatchObject({
       status: 1,
-      stderr: 'Error: BPL_JVM_TOTAL_MEMORY is much, which is no number\n',
+      stderr: 'Error: BPL_JVM_TOTAL_MEMORY is much, which is not a number\n',
     })
   })
 

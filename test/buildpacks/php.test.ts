@@ -399,7 +399,7 @@ describe('the directory that is served', () => {
     },
   )
 
-  it('is no link out of the source', async () => {
+  it('is not a link out of the source', async () => {
     const app = await appOf({ 'a/index.php': '' })
     await symlink('/usr', app.at('public'))
     await symlink('a', app.at('web'))
@@ -716,7 +716,7 @@ describe('the server', () => {
     expect(await failureOf(chosen({}, { BP_PHP_SERVER: 'iis' }))).toMatchObject({ where: 'BP_PHP_SERVER' })
   })
 
-  it('Apache closes what is no page, and hands other paths to index.php where no .htaccess has rules', () => {
+  it('Apache closes what is not a page, and hands other paths to index.php where no .htaccess has rules', () => {
     const input = {
       ...{
         apache: '/layers/apache',

@@ -123,7 +123,7 @@ describe('the version', () => {
     ],
     [{ Gemfile: 'ruby file: ".ruby-version"' }, {}, 'Gemfile:1', '.ruby-version has no version of Ruby'],
     [{}, { BP_MRI_VERSION: 'newest' }, 'BP_MRI_VERSION', '"newest" is not a version of Ruby'],
-  ])('is no version in %j and %j', async (tree, env, where, message) => {
+  ])('is not a version in %j and %j', async (tree, env, where, message) => {
     expect(await failureOf(outcome(tree, env))).toMatchObject({ where, message })
   })
 
@@ -168,7 +168,7 @@ describe('the settings of Bundler', () => {
   })
 
   it('are an error with its line where they are something else', () => {
-    expect(() => parseConfig('---\nnonsense\n', '.bundle/config')).toThrow('is no setting of Bundler')
+    expect(() => parseConfig('---\nnonsense\n', '.bundle/config')).toThrow('is not a setting of Bundler')
   })
 
   it('leave development and test out, unless the user names other groups', async () => {
@@ -366,9 +366,12 @@ describe('credentials of bindings', () => {
   })
 
   it.each<[Tree, object]>([
-    [{ config: 'BUNDLE_PATH: "/x"\n' }, { message: 'BUNDLE_PATH is no credential', where: 'the binding gems/config' }],
+    [
+      { config: 'BUNDLE_PATH: "/x"\n' },
+      { message: 'BUNDLE_PATH is not a credential', where: 'the binding gems/config' },
+    ],
     [{ 'a/b': 'x' }, { message: 'holds no credential', where: 'the binding gems/a' }],
-    [{ a_b: 'x' }, { message: 'is no name of a host', where: 'the binding gems/a_b' }],
+    [{ a_b: 'x' }, { message: 'is not a host name', where: 'the binding gems/a_b' }],
     [{ 'a.test': 'u:p\nBUNDLE_PATH: /x' }, { message: 'holds no credential', where: 'the binding gems/a.test' }],
   ])('%j is refused', async (files, error) => expect(await failureOf(read(files))).toMatchObject(error))
 })

@@ -13,7 +13,7 @@ import { startRegistry, type FakeRegistry } from '../helpers/registry.ts'
 import { connect, seed } from '../helpers/registry/set-up.ts'
 
 // The oracle: a cache image that cannot be used costs time, and a warning says why; bytes that are not the layer's are never
-// taken for it; an image that is no cache stays what it is.
+// taken for it; an image that is not a cache stays what it is.
 
 const hello = { '/layers/a/hello.txt': 'hello' }
 const other = { '/layers/a/other.txt': 'other' }

@@ -98,7 +98,7 @@ describe('an application that is tested', () => {
     expect(failures).toEqual([
       'its output matches /x/, but it was:\n',
       'the buildpacks are a, b, but they are a',
-      'the process ends with 0, but it ended with 1',
+      'the process exits with 0, but it exited with 1',
       'its output matches /hello/, but it was:\nno',
       'the image has at most 1 MB, but it has 2.0 MB',
       'no path of the image matches /^/b/, but these do: /b/c',
@@ -109,10 +109,10 @@ describe('an application that is tested', () => {
     const expected = { exit: 20, error: 'no group' }
     expect((await check(expected, { build: { code: 20, output: 'no group fits' } })).failures).toEqual([])
     const built = await check(expected, {})
-    expect(built.failures).toEqual(['the build ends with 20, but it ended with 0'])
+    expect(built.failures).toEqual(['the build exits with 20, but it exited with 0'])
     expect(built.calls).toHaveLength(1)
     const { checks } = await check({ run: { exit: 0, output: '' } }, { build: { code: 51, output: 'boom' } })
-    expect(checks).toEqual([{ what: 'the build succeeds', failure: 'it ended with 51', printed: 'boom' }])
+    expect(checks).toEqual([{ what: 'the build succeeds', failure: 'it exited with 51', printed: 'boom' }])
   })
 
   it('is asked for a page at a port of its own, and stopped', async () => {
@@ -123,7 +123,7 @@ describe('an application that is tested', () => {
       'the body of GET /health matches /^$/, but it was:\nbroken',
     ])
     expect((await check(expected, { run: { code: 1, output: 'no such module' } })).failures).toEqual([
-      'GET /health is answered, but the process ended with 1. It printed:\nno such module',
+      'GET /health is answered, but the process exited with 1. It printed:\nno such module',
     ])
   })
 })
@@ -131,10 +131,10 @@ describe('an application that is tested', () => {
 describe('an expect.json', () => {
   it.each([
     ['{ "http": { "path": "x", "status": 200, "body": "" } }', 'f http.path', 'it does not begin with /'],
-    ['{ "run": { "exit": 0, "output": "(" } }', 'f run.output', 'it is no regular expression'],
+    ['{ "run": { "exit": 0, "output": "(" } }', 'f run.output', 'it is not a regular expression'],
     ['{ "htpt": {} }', 'f htpt', 'there is no such key'],
-    ['{ "exit": "1" }', 'f exit', 'it is no number'],
-    ['{ "http": "/" }', 'f http', 'it is no object'],
+    ['{ "exit": "1" }', 'f exit', 'it is not a number'],
+    ['{ "http": "/" }', 'f http', 'it is not an object'],
     ['[]', 'f', 'not a JSON object but an array'],
     ['{', 'f', 'not JSON'],
   ])('%s is refused', async (content, where, message) => {

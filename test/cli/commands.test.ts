@@ -389,7 +389,10 @@ describe('values', () => {
       ['build', 'docker://r.test/app', '--on', 'kubernetes', '--retry', '3'],
       /--retry: a build on a cluster cannot do this/,
     ],
-    [['build', 'app', '--retry', 'many'], /--retry: "many" is no number of retries\nFix: write a number from 0 to 999/],
+    [
+      ['build', 'app', '--retry', 'many'],
+      /--retry: "many" is not a number of retries\nFix: write a number from 0 to 999/,
+    ],
     [['build', 'app', '--platform', 'linux/amd64,linux/arm64', '--dry-run'], /--platform: a plan is for one/],
     [['plan', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: a plan is for one/],
     [['run', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: one image is run/],

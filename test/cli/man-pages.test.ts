@@ -44,11 +44,11 @@ describe('man pages', () => {
 
   it('show text that looks like roff as it is', () => {
     const program = new Command('odd')
-      .description(".SH is no request, nor is 'this, and \\fB is no font. More.")
+      .description(".SH is no request, nor is 'this, and \\fB is not a font. More.")
       .option('--path <a\\b>', '.dot "quoted"\n.TH x')
     const [page] = writeManPages(program)
     const text = shown(page?.text ?? '')
-    expect(text).toContain(".SH is no request, nor is 'this, and \\fB is no font.")
+    expect(text).toContain(".SH is no request, nor is 'this, and \\fB is not a font.")
     expect(text).toContain('--path <a\\b>')
     expect(text).toMatch(/\.dot "quoted"\s+\.TH x/)
   })

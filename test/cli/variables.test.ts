@@ -20,7 +20,7 @@ it('S19 a file of variables in UTF-16 is read as what it is', async () => {
   expect(await readVariables([], [file], {})).toEqual({ NAME: 'Zoë' })
 })
 
-it('a line that is no variable is an error that names it, and not its value', async () => {
+it('a line that is not a variable is an error that names it, and not its value', async () => {
   const file = join(await temporaryDirectory(), 'env')
   await writeFile(file, 'A=1\nNOT A NAME=secret\n')
   const error = await failureOf(readVariables([], [file], {}))

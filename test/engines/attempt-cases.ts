@@ -56,7 +56,7 @@ export function attemptCases(): void {
     it('X03 none but these is there, by whatever name', () => {
       const found = [...attempts.keys()].filter(name => name.startsWith('device:')).toSorted()
       const harmless = ['full', 'null', 'ptmx', 'pts/ptmx', 'random', 'tty', 'urandom', 'zero']
-      // Standard input is no device, and output goes to pipes.
+      // Standard input is not a device, and output goes to pipes.
       expect(found).toEqual(harmless.map(name => `device:/dev/${name}`))
     })
 

@@ -35,7 +35,7 @@ const ranks: Readonly<Record<string, number>> = {
 const forbidden: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
   [/^lifecycle\/phases\//, /^lifecycle\/engines\//, 'a phase does not know where it runs'],
   [/^lifecycle\/stacks\//, /^lifecycle\/layers\//, 'stacks are made by mmdebstrap, not of layers'],
-  [/^lifecycle\/cli\/phase/, /^lifecycle\/platform\//, 'a phase binary is no platform'],
+  [/^lifecycle\/cli\/phase/, /^lifecycle\/platform\//, 'a phase binary is not a platform'],
   [/^lifecycle\/cli\/phase/, /^lifecycle\/cli\/(render|commands)\//, 'a phase binary has its own log'],
   [
     /^lifecycle\/cli\/(render|commands)\//,

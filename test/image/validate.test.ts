@@ -123,14 +123,14 @@ describe('parseManifest', () => {
     }
   })
 
-  it('refuses what is no container image', () => {
+  it('refuses what is not a container image', () => {
     expect(
       ofManifest({ ...manifest, config: { ...config, mediaType: 'application/vnd.cncf.helm.config.v1+json' } }),
     ).toBe(
       'M config.mediaType: is "application/vnd.cncf.helm.config.v1+json": not a container image, but another artifact',
     )
     expect(ofManifest({ ...manifest, layers: [{ ...layer, mediaType: 'text/x' }] })).toContain(
-      'no layer of a container',
+      'not a layer of a container',
     )
     for (const value of [null, [], 'x', 7]) expect(ofManifest(JSON.stringify(value))).toBe('M: is not a JSON object')
     for (const layers of [{}, 'x', 7]) expect(ofManifest({ ...manifest, layers })).toBe('M layers: is not a list')
@@ -146,7 +146,7 @@ describe('parseManifest', () => {
     expect(ofManifest('{"__proto__":{"schemaVersion":2,"layers":[],"config":{}}}')).toContain('neither an image')
   })
 
-  it('P08 P10 P02 refuses what is no JSON document', () => {
+  it('P08 P10 P02 refuses what is not a JSON document', () => {
     expect(ofManifest('')).toBe('M: is empty')
     expect(ofManifest('{"schemaVersion":2')).toBe('M: is not JSON')
     expect(ofManifest(`\ufeff${JSON.stringify(manifest)}`)).toBe('M: is not JSON')
@@ -157,7 +157,7 @@ describe('parseManifest', () => {
     )
   })
 
-  it('P12 does not quote a document that is no JSON', () => {
+  it('P12 does not quote a document that is not JSON', () => {
     expect(ofManifest('password: hunter2')).not.toContain('hunter2')
   })
 })

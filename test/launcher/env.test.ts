@@ -39,7 +39,7 @@ describeLauncher('env files: suffixes', run => {
       'old',
       'p-old-a',
     ],
-    ['a directory is no variable', { 'env/X/Y': 'new' }, 'old', 'old'],
+    ['a directory is not a variable', { 'env/X/Y': 'new' }, 'old', 'old'],
     [
       'a link to a file is one',
       { 'env/X': link('{root}/workspace/value'), '../../../workspace/value': 'linked' },
@@ -258,8 +258,8 @@ describeLauncher('env files: hostile', run => {
   for (const [title, files, expected] of [
     ['E01 a NUL', { 'env/X': 'a\0b' }, 'env/X holds a NUL byte'],
     ['E04 over a megabyte', { 'env/X': 'x'.repeat((1 << 20) + 1) }, 'env/X is too large: the limit is 1048576 bytes'],
-    ['E05 an empty name', { 'env/.append': 'x' }, "env/.append: the file's name is no variable's name"],
-    ['E05 a name with =', { 'env/A=B': 'x' }, "env/A=B: the file's name is no variable's name"],
+    ['E05 an empty name', { 'env/.append': 'x' }, "env/.append: the file's name is not a variable's name"],
+    ['E05 a name with =', { 'env/A=B': 'x' }, "env/A=B: the file's name is not a variable's name"],
     [
       'E08 a link to nothing',
       { 'env/X': link('/no/such/file') },

@@ -40,7 +40,7 @@ describeLauncher('hostile', (run, launcher) => {
       expect(isOneErrorLine(stderr)).toBe(true)
     })
 
-  it('L01 metadata: missing, which is no launch: 1', async () => {
+  it('L01 metadata: missing, which is not a launch: 1', async () => {
     const { code, stderr } = await run({})
     const expected = 'cannot read /layers/config/metadata.toml: no such file or directory'
     expect([code, stderr]).toEqual([1, expect.stringContaining(expected)])

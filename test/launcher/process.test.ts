@@ -127,7 +127,7 @@ describeLauncher('process choice', run => {
   })
 
   for (const args of [['--'], ['--', ''], ['']])
-    it(`${JSON.stringify(args)} is no command: 82`, async () => {
+    it(`${JSON.stringify(args)} is not a command: 82`, async () => {
       const { code, stderr } = await run({ [metadata]: '' }, { as: 'launcher', args })
       expect([code, isOneErrorLine(stderr)]).toEqual([82, true])
     })

@@ -138,11 +138,11 @@ describe('readTar refuses', () => {
       { mtime: Buffer.from([0x80, 0, 0, 0, 0, 0, 0, 0x3a, 0xff, 0xf4, 0x41, 0x80]) },
       /time is out of range/,
     ],
-    ['an mtime that is no number', { mtime: 'NaN' }, /time is not a number/],
+    ['an mtime that is not a number', { mtime: 'NaN' }, /time is not a number/],
     ['a negative uid', { uid: negative.subarray(0, 8) }, /owner is not a number/],
     ['a uid that wraps around to root', { uid: Buffer.from([0x80, 0, 0, 1, 0, 0, 0, 0]) }, /owner is out of range/],
     ['a gid of −1', { gid: Buffer.from([0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]) }, /owner is out of range/],
-    ['a mode that is no number', { mode: 'rwxr-x' }, /mode is not a number/],
+    ['a mode that is not a number', { mode: 'rwxr-x' }, /mode is not a number/],
     ['a huge mode', { mode: 0o7777777 }, /mode is out of range/],
   ])('T26 %s', async (_what, raw, message) => {
     expect(await refusal(tar(entry('a', raw)))).toEqual(input(message))
@@ -233,7 +233,7 @@ describe('readTar refuses', () => {
     )
   })
 
-  it('T33 a wrong checksum, and what is no header at all', async () => {
+  it('T33 a wrong checksum, and what is not a header at all', async () => {
     expect(await refusal(tar(entry('a', { checksum: '0000000\0' })))).toEqual(input(/wrong checksum/))
     expect(await refusal(tar(padded(Buffer.alloc(512, 'x'))))).toEqual(input(/checksum/))
     expect(await refusal(tar(entry('a', { magic: 'notatar\0' })))).toEqual(input(/neither POSIX nor GNU/))

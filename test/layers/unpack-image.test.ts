@@ -221,13 +221,13 @@ describe('whiteouts (T23)', () => {
   })
 
   it('through a symlink are refused', async () => {
-    await refused([[symlink('out', canary)], [file('out/.wh.secret')]], /out: .*no directory/)
-    await refused([[symlink('out', canary), file('out/.wh.secret')]], /out: .*no directory/)
-    await refused([[symlink('up', '..')], [file('up/.wh.work')]], /up: .*no directory/)
+    await refused([[symlink('out', canary)], [file('out/.wh.secret')]], /out: .*not a directory/)
+    await refused([[symlink('out', canary), file('out/.wh.secret')]], /out: .*not a directory/)
+    await refused([[symlink('up', '..')], [file('up/.wh.work')]], /up: .*not a directory/)
   })
 
   it('opaque through a symlink deletes nothing', async () => {
-    await refused([[symlink('d/out', canary)], [file('d/out/x/.wh..wh..opq')]], /out: .*no directory/)
+    await refused([[symlink('d/out', canary)], [file('d/out/x/.wh..wh..opq')]], /out: .*not a directory/)
     await unpack([symlink('out', canary)], [file('out/.wh..wh..opq')])
     expect(await readTree(canary)).toEqual({ secret: 'untouched' })
   })
@@ -256,10 +256,10 @@ describe('unpackImage refuses, and leaves nothing', () => {
   })
 
   it('T06 a symlink, then a file through it; in one layer or in two', async () => {
-    await refused([[symlink('out', canary), file('out/secret', 'x')]], /out: .*no directory/)
-    await refused([[symlink('out', canary)], [file('out/secret', 'x')]], /out: .*no directory/)
-    await refused([[symlink('out', canary)], [directory('out/new')]], /out: .*no directory/)
-    await refused([[symlink('out', canary)], [hardlink('out/hard', 'out')]], /out: .*no directory/)
+    await refused([[symlink('out', canary), file('out/secret', 'x')]], /out: .*not a directory/)
+    await refused([[symlink('out', canary)], [file('out/secret', 'x')]], /out: .*not a directory/)
+    await refused([[symlink('out', canary)], [directory('out/new')]], /out: .*not a directory/)
+    await refused([[symlink('out', canary)], [hardlink('out/hard', 'out')]], /out: .*not a directory/)
   })
 
   it('T06 a file in the place of a symlink takes its place', async () => {
@@ -270,20 +270,20 @@ describe('unpackImage refuses, and leaves nothing', () => {
 
   it('T07 a chain of two symlinks, then a hard link through it', async () => {
     const chain = [symlink('a', 'b'), symlink('b', canary)]
-    await refused([[...chain, hardlink('c', 'a/secret')]], /a: .*no directory/)
-    await refused([chain, [hardlink('c', 'b/secret')]], /b: .*no directory/)
+    await refused([[...chain, hardlink('c', 'a/secret')]], /a: .*not a directory/)
+    await refused([chain, [hardlink('c', 'b/secret')]], /b: .*not a directory/)
   })
 
   it('T08 a hard link that leads out: absolute, up, relative to where we are', async () => {
-    await refused([[hardlink('a', `${canary}/secret`)]], /which is not there/)
+    await refused([[hardlink('a', `${canary}/secret`)]], /which is missing/)
     await refused([[hardlink('a', '../../canary/secret')]], /not a plain path/)
-    await refused([[hardlink('a', 'package.json')]], /package.json, which is not there/)
-    await refused([[directory('d'), hardlink('a', 'd')]], /which is no file/)
-    await refused([[hardlink('a', '/')]], /which is no file/)
+    await refused([[hardlink('a', 'package.json')]], /package.json, which is missing/)
+    await refused([[directory('d'), hardlink('a', 'd')]], /which is not a file/)
+    await refused([[hardlink('a', '/')]], /which is not a file/)
   })
 
   it('T09 a hard link ahead of its target', async () => {
-    await refused([[hardlink('a', 'b'), file('b')]], /a: it links to b, which is not there/)
+    await refused([[hardlink('a', 'b'), file('b')]], /a: it links to b, which is missing/)
   })
 
   it('T21 newline, ANSI and bytes that are not UTF-8, which the message escapes', async () => {
@@ -320,8 +320,8 @@ describe('unpackImage refuses, and leaves nothing', () => {
   })
 
   it('T19 a file, then a child beneath it', async () => {
-    await refused([[file('a'), file('a/b')]], /a: .*no directory/)
-    await refused([[file('a')], [file('a/b')]], /a: .*no directory/)
+    await refused([[file('a'), file('a/b')]], /a: .*not a directory/)
+    await refused([[file('a')], [file('a/b')]], /a: .*not a directory/)
   })
 
   it('a layer whose bytes have another digest, size or diffID', async () => {

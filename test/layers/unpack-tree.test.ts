@@ -212,20 +212,20 @@ describe('unpackTree refuses, and leaves nothing', () => {
   })
 
   it('T06 a symlink, then a file through it', async () => {
-    await refused([...top, symlink(`${from}/out`, canary), file(`${from}/out/secret`, 'x')], /out: .*no directory/)
+    await refused([...top, symlink(`${from}/out`, canary), file(`${from}/out/secret`, 'x')], /out: .*not a directory/)
     await refused(
       [...top, symlink(`${from}/secret`, `${canary}/secret`), file(`${from}/secret`, 'x')],
       /stands there twice/,
     )
     await refused([...top, symlink(`${from}/d`, canary), directory(`${from}/d`)], /stands there twice/)
-    await refused([...top, symlink(`${from}/d`, canary), directory(`${from}/d/e`)], /no directory/)
-    await refused([...top, symlink(`${from}/d`, canary), symlink(`${from}/d/secret`, 'x')], /no directory/)
+    await refused([...top, symlink(`${from}/d`, canary), directory(`${from}/d/e`)], /not a directory/)
+    await refused([...top, symlink(`${from}/d`, canary), symlink(`${from}/d/secret`, 'x')], /not a directory/)
   })
 
   it('T07 two symlinks in a row, then a hard link', async () => {
     const chain = [symlink(`${from}/a`, 'b'), symlink(`${from}/b`, canary)]
     await refused([...top, ...chain, hardlink(`${from}/c`, `${from}/a/secret`)], /hardlink, which no cached layer has/)
-    await refused([...top, ...chain, file(`${from}/a/secret`, 'x')], /no directory/)
+    await refused([...top, ...chain, file(`${from}/a/secret`, 'x')], /not a directory/)
   })
 
   it.each(['/etc/passwd', '../../../canary/secret', 'canary/secret', `${from}/a`])(
@@ -281,7 +281,7 @@ describe('unpackTree refuses, and leaves nothing', () => {
   })
 
   it('T19 a file, then a child beneath it', async () => {
-    await refused([...top, file(`${from}/a`), file(`${from}/a/b`)], /a: .*no directory/)
+    await refused([...top, file(`${from}/a`), file(`${from}/a/b`)], /a: .*not a directory/)
   })
 
   it('T21 newline, ANSI and bytes that are not UTF-8, which the message escapes', async () => {

@@ -176,8 +176,10 @@ describe('ages and sizes', () => {
       1e12,
     ])
   })
-  it.each(['', '30', '-1d', '1y', 'd'])('%j is no age', text => expect(() => parseAge(text)).toThrow('is not an age'))
-  it.each(['', 'GB', '-1GB', '1e9', '1PB', '1iB'])('%j is no size', text =>
+  it.each(['', '30', '-1d', '1y', 'd'])('%j is not an age', text =>
+    expect(() => parseAge(text)).toThrow('is not an age'),
+  )
+  it.each(['', 'GB', '-1GB', '1e9', '1PB', '1iB'])('%j is not a size', text =>
     expect(() => parseSize(text)).toThrow('is not a size'),
   )
 })

@@ -49,7 +49,7 @@ describe('source', () => {
   it('is a zip file, or none that says what is wrong', async () => {
     const dir = await temporaryDirectory()
     await writeFile(join(dir, 'source.zip'), zip({ 'app/main.js': 'hello' }))
-    await writeFile(join(dir, 'text.zip'), 'this is no zip')
+    await writeFile(join(dir, 'text.zip'), 'this is not a zip')
     await writeFile(join(dir, 'up.zip'), zip({ '../outside': 'x' }))
     expect(await readFile(join(await open(`zip://${dir}/source.zip`), 'app/main.js'), 'utf8')).toBe('hello')
     for (const name of ['text.zip', 'up.zip'])
@@ -64,7 +64,7 @@ describe('source', () => {
   it('is refused as an archive that is none, or that leads out of itself', async () => {
     const dir = await temporaryDirectory()
     const put = async (name: string, bytes: Buffer) => writeFile(join(dir, name), bytes)
-    await put('text', Buffer.from('this is no tar, but a text of some length'.repeat(40)))
+    await put('text', Buffer.from('this is not a tar, but a text of some length'.repeat(40)))
     await put('up', tar(file('../outside', 'x')))
     await put('cut', gzipSync(tar(file('a', 'x'.repeat(9000)))).subarray(0, 60))
     await put('empty', Buffer.alloc(0))

@@ -86,7 +86,7 @@ describe('project.toml', () => {
       'the schema "7" is not known',
     ],
     ['include beside exclude', '[build]\ninclude = []\nexclude = []\n', 'project.toml:2', 'include and exclude'],
-    ['what is no TOML', 'build = [\n', 'project.toml', ''],
+    ['what is not TOML', 'build = [\n', 'project.toml', ''],
   ])('is refused for %s', async (_what, toml, where, message) => {
     expect(await failureOf(copied({ 'project.toml': toml }))).toMatchObject({
       code: 'input',

@@ -28,7 +28,7 @@ describe('Dockerfiles of image extensions', () => {
       'USER 7',
     ])
     expect(failure(() => parseDockerfile('FROM a\nRUN <<EOF\nx\n', 'f'))).toBe('f:2: the here-document EOF has no end')
-    expect(failure(() => parseDockerfile('FROM a\n&&\n', 'f'))).toBe('f:2: it is no instruction')
+    expect(failure(() => parseDockerfile('FROM a\n&&\n', 'f'))).toBe('f:2: it is not an instruction')
   })
 
   it('may use variables', () => {

@@ -13,7 +13,7 @@ describe('buildpack ids', () => {
   it.each(hostile)('D01 refuses %j', id => {
     const error = errorOf(() => ids.checkBuildpackId(id, 'buildpack.toml:3 buildpack.id'))
     expect(error.where).toBe('buildpack.toml:3 buildpack.id')
-    expect(error.message).toMatch(/cannot be a buildpack's id: it is (?:empty|no plain name)$/)
+    expect(error.message).toMatch(/cannot be a buildpack's id: it is (?:empty|not a plain name)$/)
   })
   it.each(['app', 'config', 'generated', 'sbom', 'APP', 'Config', 'sBOM'])('D04 refuses %s', id => {
     expect(failure(() => ids.checkBuildpackId(id, 'x'))).toContain(`${id.toLowerCase()} is reserved`)

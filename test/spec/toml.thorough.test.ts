@@ -67,7 +67,7 @@ describe('parseToml', () => {
     expect(parse('a = 1979-05-27 07:32:00z')).toEqual({ a: new TomlDate('1979-05-27T07:32:00Z') })
   })
   it.each(['2021-02-29', '2021-13-01', '2021-00-10', '2021-01-32', '1900-02-29', '24:00:00', '12:60:00', '07:32:00Z'])(
-    'P09 refuses %s, which is no date',
+    'P09 refuses %s, which is not a date',
     text => expect(fails(`a = ${text}`)).toContain('x.toml:1: not TOML: expected a value'),
   )
   it('P09 keeps inf, nan and floats that look like integers', () => {
@@ -371,7 +371,7 @@ describe('formatToml', () => {
       mixed: [1, { a: 2 }],
     })
   })
-  it('writes integers plainly, and what is no safe integer as a float', () => {
+  it('writes integers plainly, and what is not a safe integer as a float', () => {
     expect(formatToml({ a: 1234567, b: -12, c: 1e21, d: 2 ** 60, e: 0.5, f: -0 })).toBe(
       'a = 1234567\nb = -12\nc = 1e+21\nd = 1152921504606847000.0\ne = 0.5\nf = -0.0\n',
     )

@@ -104,7 +104,7 @@ describe.each([
     const thesis = join(dir, 'thesis.pdf')
     await writeFile(thesis, '%PDF-1.7 mine')
     for (const [path, message] of [
-      [thesis, 'no archive'],
+      [thesis, 'not an archive'],
       [dir, 'not a file'],
       ['/dev/null', 'not a file'],
     ] as const) {

@@ -179,7 +179,7 @@ function common(daemon: Daemon): void {
     const { name, open } = await place(daemon)
     const before = await putBase(await open(), name)
     const store = await open()
-    // A layer that is no tar: its digests are right, so that only the daemon can find out.
+    // A layer that is not a tar: its digests are right, so that only the daemon can find out.
     const layer = await store.putLayer({
       kind: 'source' as const,
       createdBy: 'noise',

@@ -324,7 +324,11 @@ describe('a token server', () => {
     ['with nothing', '', 'something other than JSON'],
     ['with a page', '<html>', 'something other than JSON'],
     ['with null', 'null', 'answered without a token'],
-    ['R42 with a line break in the token', JSON.stringify({ token: 'a\r\nX-Evil: 1' }), 'something that is no token'],
+    [
+      'R42 with a line break in the token',
+      JSON.stringify({ token: 'a\r\nX-Evil: 1' }),
+      'something that is not a token',
+    ],
   ]
   it.each(answers)('R14 that answers %s is an error', async (_what, body, why) => {
     const server = await serve({ auth: bearer })

@@ -47,6 +47,6 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (cause) {
-    throw new BaleError('input', 'it is no JSON', { cause })
+    throw new BaleError('input', 'it is not JSON', { cause })
   }
 }

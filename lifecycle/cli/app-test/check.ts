@@ -53,8 +53,8 @@ export async function* checkApp(app: TestedApp, commands: Commands): AsyncGenera
   const { env = {}, exit = 0, error, log } = expected
   const variables = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`])
   const built = await commands.start(['build', image, '--path', dir, '--clear-cache', ...variables, ...build]).ended
-  const wanted = exit === 0 ? 'the build succeeds' : `the build ends with ${exit}`
-  const check = verdict(wanted, built.code === exit, `it ended with ${built.code}`)
+  const wanted = exit === 0 ? 'the build succeeds' : `the build exits with ${exit}`
+  const check = verdict(wanted, built.code === exit, `it exited with ${built.code}`)
   yield check.failure === undefined ? check : { ...check, printed: lastOf(built.output) }
   if (error !== undefined && built.code !== 0) yield matching('its output', error, built.output)
   if (built.code !== 0 || exit !== 0) return
@@ -89,9 +89,9 @@ async function* checkProcess({ image, expected }: TestedApp, commands: Commands)
     const timer = setTimeout(() => ((isSlow = true), running.stop()), patience)
     const ran = await running.ended
     clearTimeout(timer)
-    const ended = `it ended with ${ran.code}`
+    const ended = `it exited with ${ran.code}`
     yield verdict(
-      `the process ends with ${exit}`,
+      `the process exits with ${exit}`,
       ran.code === exit,
       isSlow ? `${ended}, stopped after ${patience / 1000} seconds` : ended,
     )
@@ -128,7 +128,7 @@ async function serve(image: string, path: string, args: readonly string[], comma
   running.stop()
   const { code, output } = await running.ended
   if (answer !== undefined) return answer
-  const why = ended ? `the process ended with ${code}` : `nothing answered at $PORT for ${patience / 1000} seconds`
+  const why = ended ? `the process exited with ${code}` : `nothing answered at $PORT for ${patience / 1000} seconds`
   return { failure: `${why}. It printed:\n${lastOf(output)}` }
 }
 

@@ -7,27 +7,27 @@ import { readJson } from '../../spec/read.ts'
 
 // expect.json: the expected results of building an application. docs/buildpacks.md says what each key means.
 
-const text = v.string('it is no text')
-const regExp = v.pipe(text, v.check(isRegExp, 'it is no regular expression'))
+const text = v.string('it is not a string')
+const regExp = v.pipe(text, v.check(isRegExp, 'it is not a regular expression'))
 const status = v.pipe(
-  v.number('it is no number'),
-  v.integer('it is no whole number'),
+  v.number('it is not a number'),
+  v.integer('it is not a whole number'),
   v.minValue(0, 'it is less than 0'),
 )
 const path = v.pipe(text, v.startsWith('/', 'it does not begin with /'))
 
 /** Shared with test/apps, whose files have some more keys. */
 export const expectationEntries = {
-  env: v.optional(v.record(text, text, 'it is no map of names and texts')),
-  detect: v.optional(v.array(text, 'it is no list of ids')),
+  env: v.optional(v.record(text, text, 'it is not a map of names to strings')),
+  detect: v.optional(v.array(text, 'it is not a list of ids')),
   exit: v.optional(status),
   error: v.optional(regExp),
   log: v.optional(regExp),
   process: v.optional(text),
   http: v.optional(v.strictObject({ path, status, body: regExp })),
   run: v.optional(v.strictObject({ exit: status, output: regExp })),
-  largest: v.optional(v.pipe(v.number('it is no number'), v.minValue(1, 'it is less than 1'))),
-  absent: v.optional(v.array(regExp, 'it is no list of regular expressions')),
+  largest: v.optional(v.pipe(v.number('it is not a number'), v.minValue(1, 'it is less than 1'))),
+  absent: v.optional(v.array(regExp, 'it is not a list of regular expressions')),
 }
 const schema = v.strictObject(expectationEntries)
 export type Expectation = v.InferOutput<typeof schema>
@@ -52,9 +52,9 @@ export async function readExpectation(dir: string): Promise<Expectation> {
     throw new BaleError('arguments', 'there is no such directory', { where: dir, fix: 'correct its path' })
   const content = await readTrusted(file)
   if (content === undefined)
-    throw new BaleError('arguments', 'the application does not say what is expected of it: there is no such file', {
+    throw new BaleError('arguments', 'the file with the expected results is missing', {
       where: file,
-      fix: 'write one that says what must come of the build, such as {"run": {"exit": 0, "output": "hello"}}',
+      fix: 'create it with the results that the build must have, such as {"run": {"exit": 0, "output": "hello"}}',
     })
   return parseExpectation(content, file)
 }
@@ -75,14 +75,14 @@ export function parseAs<T extends v.GenericSchema>(
   const key = v.getDotPath(issue) ?? ''
   throw new BaleError('arguments', messageOf(issue), {
     where: `${file} ${key}`.trimEnd(),
-    fix: 'docs/buildpacks.md lists the keys and what each takes',
+    fix: 'docs/buildpacks.md lists the keys and their values',
   })
 }
 
 function messageOf({ type, expected, message }: v.BaseIssue<unknown>): string {
   if (type !== 'strict_object') return message
   if (expected === 'never') return 'there is no such key'
-  return expected === 'Object' ? 'it is no object' : 'it is missing'
+  return expected === 'Object' ? 'it is not an object' : 'it is missing'
 }
 
 function tableOf(content: Uint8Array | string, file: string): unknown {

@@ -24,9 +24,9 @@ export async function buildCommand(
   const platforms = parseBuildPlatforms(options.platform)
   const several = platforms !== undefined && platforms.length > 1 ? platforms : undefined
   if (several !== undefined && options.sbomOutputDir !== undefined)
-    throw new BaleError('usage', 'the image for each platform has bills of materials of its own', {
+    throw new BaleError('usage', 'the image of each platform has its own bills of materials', {
       where: '--sbom-output-dir',
-      fix: 'leave it out, and name one platform, or one image by its digest: bale sbom download',
+      fix: 'leave it out and build one platform, or use bale sbom download with the digest of one image',
     })
   await using given = await buildOptionsOf(context, named, options)
   // Checked before the build, so that a wrong path does not fail after it.
@@ -60,7 +60,7 @@ export const buildStatus = exitStatusOf
 function withoutNetwork(error: unknown): unknown {
   if (!(error instanceof BaleError) || error.code !== 'buildpack-failed') return error
   return new BaleError(error.code, error.message, {
-    fix: 'its own messages stand above; if it needs what it could not download, leave out --network none',
+    fix: 'see its messages above; if a download failed, leave out --network none',
     cause: error.cause,
   })
 }

@@ -107,8 +107,8 @@ export async function inspectCommand(
 
 function defaultBuilder(config: UserConfig): string {
   if (config.defaultBuilder !== undefined) return config.defaultBuilder
-  throw new BaleError('arguments', 'no builder is named, and none is the default', {
-    fix: 'name one, or set it: bale config default-builder NAME',
+  throw new BaleError('arguments', 'no builder is given, and there is no default builder', {
+    fix: 'give one, or set the default: bale config default-builder NAME',
   })
 }
 
@@ -191,8 +191,10 @@ const suggestions = [
 ] as const
 
 export function suggestCommand(context: CommandContext): Promise<void> {
-  context.print('Without --builder, Bale builds with its own buildpacks on Debian 13. Others, with their makers:')
+  context.print('Without --builder, Bale builds with its own buildpacks on Debian 13. Builders of other makers:')
   for (const [name, maker, text] of suggestions) context.print(`  ${name.padEnd(40)}${maker.padEnd(9)}${text}`)
-  context.print('Use one with: bale build NAME --builder BUILDER; always: bale config default-builder BUILDER')
+  context.print(
+    'To use one: bale build NAME --builder BUILDER; to make it the default: bale config default-builder BUILDER',
+  )
   return Promise.resolve()
 }

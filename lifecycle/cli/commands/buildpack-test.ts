@@ -62,7 +62,7 @@ async function testApp(context: CommandContext, app: TestedApp, { quiet }: TestO
   if (failures.length > 0)
     context.print(`${style.bold('Fix:')} correct the buildpack, or ${printable(join(place, expectationFile))}`)
   if (failures.length > 0 && quiet !== true && checks > 1)
-    context.print(`The image is there: bale inspect ${app.image}, bale run ${app.image}`)
+    context.print(`The image is kept: bale inspect ${app.image}, bale run ${app.image}`)
   return failures.length === 0
 }
 
@@ -76,10 +76,14 @@ async function appsOf(buildpack: string): Promise<string[]> {
   const isApp = await Promise.all(dirs.map(dir => stat(join(dir, expectationFile)).then(Boolean, () => false)))
   const apps = dirs.filter((_, i) => isApp[i]).toSorted()
   if (apps.length > 0) return apps
-  throw new BaleError('arguments', `there is no application to test with: no folder in it has an ${expectationFile}`, {
-    where: parent,
-    fix: 'make one there, or name one elsewhere with --app DIR',
-  })
+  throw new BaleError(
+    'arguments',
+    `there is no application to test with: none of its folders has an ${expectationFile}`,
+    {
+      where: parent,
+      fix: 'create one there, or give another place with --app DIR',
+    },
+  )
 }
 
 /** Returns the options that are passed on to `bale build`. */

@@ -77,7 +77,7 @@ export async function packageCommand(
 export async function inspectCommand(context: CommandContext, uri: string, options: GlobalOptions): Promise<void> {
   if (options.versions === true) return versionsCommand(context, uri, options)
   if (options.env !== undefined || options.envFile !== undefined)
-    throw new BaleError('usage', 'variables are for package clients, which nothing asks here', {
+    throw new BaleError('usage', 'the variables are for package clients, and only --versions runs them', {
       where: options.env === undefined ? '--env-file' : '--env',
       fix: 'add --versions, or leave it out',
     })

@@ -16,7 +16,7 @@ const filesOf = (options: ResultFiles): string[] =>
 
 export const reportFileIn = (dir: string): string => join(dir, 'report.toml')
 
-/** The files that `bale build` writes beside the image. Such a file is no part of the application, even inside the source. */
+/** The files that `bale build` writes beside the image. Such a file is not a part of the application, even inside the source. */
 export function outputFiles(options: ResultFiles & Pick<GlobalOptions, 'reportOutputDir' | 'sbomOutputDir'>): string[] {
   const { reportOutputDir: report, sbomOutputDir: sboms } = options
   const files = [report === undefined ? [] : reportFileIn(report), sboms === undefined ? [] : sbomsIn(sboms)]

@@ -68,7 +68,7 @@ function orderOf(
 function variablesOf(text: string | undefined): Record<string, string> {
   if (text === undefined || text === '') return {}
   const wrong = () =>
-    new BaleError('arguments', 'it is no JSON object of texts', {
+    new BaleError('arguments', 'it is not a JSON object of strings', {
       where: 'BALE_BUILD_VARIABLES',
       fix: 'write {"NAME":"VALUE"}',
     })

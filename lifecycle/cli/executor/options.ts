@@ -97,7 +97,7 @@ function minutesOf(text: string | undefined): number | undefined {
     /^(?:(\d{1,5})h)?(?:(\d{1,7})m)?(?:(\d{1,9})(?:\.\d+)?s)?$/.exec(text) ?? []
   const total = Math.ceil(Number(hours) * 60 + Number(minutes) + Number(seconds) / 60)
   if (all !== undefined && total >= 1 && total < 1e6) return total
-  throw new BaleError('usage', `${JSON.stringify(text)} is no duration`, {
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a duration`, {
     where: '--cache-ttl',
     fix: 'write for example 336h',
   })
@@ -113,7 +113,7 @@ function cacheImageOf(flags: Parsed): string | undefined {
 
 function compressionOf(text: string | undefined): GlobalOptions['compression'] {
   if (text === undefined || text === 'gzip' || text === 'zstd') return text
-  throw new BaleError('usage', `${JSON.stringify(text)} is no compression`, {
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a compression`, {
     where: '--compression',
     fix: 'use gzip or zstd',
   })

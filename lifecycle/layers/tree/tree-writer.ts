@@ -126,7 +126,7 @@ export class TreeWriter {
     const kind = this.kindAt(target)
     if (kind !== 'file' && kind !== 'symlink')
       throw damaged(
-        `it links to ${printableName(target)}, which is ${kind === undefined ? 'not there' : 'no file'}`,
+        `it links to ${printableName(target)}, which is ${kind === undefined ? 'missing' : 'not a file'}`,
         path,
       )
     const from = this.#others.at(parentOf(target), enter)
@@ -201,7 +201,7 @@ function enter(outer: OpenDirectory, name: ByteString, path: ByteString): OpenDi
   try {
     return outer.enter(name)
   } catch (error) {
-    if (isErrno(error, 'ENOTDIR', 'ELOOP')) throw damaged('something lies beneath it, but it is no directory', path)
+    if (isErrno(error, 'ENOTDIR', 'ELOOP')) throw damaged('something lies beneath it, but it is not a directory', path)
     throw isErrno(error, 'ENOENT') ? error : refused(path, error)
   }
 }

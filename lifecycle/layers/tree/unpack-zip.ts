@@ -54,7 +54,7 @@ async function unpackEntry(zip: ZipFile, entry: Entry, tree: TreeWriter, signal?
   if (name.includes('\0')) throw damaged('its name has a NUL', name)
   const path = relativeName(name)
   const { type, mode } = kindOf(entry)
-  if (type === 'other') throw damaged('it is no file, directory or symbolic link', name)
+  if (type === 'other') throw damaged('it is not a file, directory or symbolic link', name)
   if (entry.isEncrypted()) throw damaged('it is encrypted', name)
   if (!entry.canDecodeFileData()) throw damaged('it is compressed in a way that is neither stored nor deflate', name)
   if (type === 'directory') return tree.directory(path, mode)
@@ -65,7 +65,7 @@ async function unpackEntry(zip: ZipFile, entry: Entry, tree: TreeWriter, signal?
   if (type === 'symlink') {
     const target = await buffer(content)
     requireChecksum(crc32(target), entry)
-    if (target.length === 0 || target.includes(0)) throw damaged('its target is no path', name)
+    if (target.length === 0 || target.includes(0)) throw damaged('its target is not a path', name)
     return tree.symlink(path, target.toString('latin1'))
   }
   const seconds = entry.getLastModDate({ timezone: 'UTC' }).getTime() / 1000

@@ -38,7 +38,7 @@ export interface BuilderContents {
 export function readBuilderImage(image: Image, name: string): BuilderImage {
   const label = labelOf(image.config, builderLabels.metadata)
   if (label === undefined)
-    throw new BaleError('input', `the image is no builder: it has no label ${builderLabels.metadata}`, {
+    throw new BaleError('input', `the image is not a builder: it has no label ${builderLabels.metadata}`, {
       where: name,
       fix: 'name a builder image, or a builder.toml',
     })

@@ -68,7 +68,7 @@ export async function packedLifecycle(
     throw new BaleError('arguments', 'there is no lifecycle tarball', { where: path, fix: 'correct [lifecycle] uri' })
   })
   const toml = await readFile(join(dir, 'lifecycle.toml')).catch((cause: unknown) => {
-    throw new BaleError('input', 'the archive is no lifecycle: it has no lifecycle.toml', { where: path, cause })
+    throw new BaleError('input', 'the archive is not a lifecycle: it has no lifecycle.toml', { where: path, cause })
   })
   const metadata = readLifecycleToml(toml, `${path} lifecycle.toml`)
   const names = await readdir(join(dir, 'lifecycle'), { withFileTypes: true })

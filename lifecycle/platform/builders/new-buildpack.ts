@@ -55,7 +55,7 @@ set -eu
 set -eu
 # The lines become part of a command of root's.
 if grep -qv '^[a-z0-9][a-z0-9.+-]*$' apt.txt; then
-  echo 'apt.txt has a line that is no name of a package' >&2
+  echo 'apt.txt has a line that is not a name of a package' >&2
   exit 1
 fi
 packages=$(tr '\\n' ' ' < apt.txt)

@@ -219,7 +219,7 @@ function mainOf({ config }: Image, name: string, kind: ModuleKind): { readonly i
   if (label === undefined)
     throw new BaleError(
       'input',
-      `the image is no package of a ${describeKind(kind)}: it has no label ${builderLabels.package}`,
+      `the image is not a package of a ${describeKind(kind)}: it has no label ${builderLabels.package}`,
       {
         where: name,
         fix: `name a package, as \`bale ${kind} package\` and \`pack ${kind} package\` make it`,

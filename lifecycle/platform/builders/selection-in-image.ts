@@ -68,7 +68,7 @@ export async function orderInImage(
 ): Promise<Order> {
   const content = await readTrusted(image.order)
   if (content === undefined)
-    throw new BaleError('input', 'there is no such file: this is no builder image', {
+    throw new BaleError('input', 'there is no such file: this is not a builder image', {
       where: image.order,
       fix: 'run it in a builder image, or set CNB_ORDER_PATH',
     })

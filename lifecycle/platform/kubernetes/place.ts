@@ -22,12 +22,12 @@ export function parsePlace(text: string, contexts: readonly string[] = []): Clus
   const where = '--on'
   const [, rest] = /^kubernetes(?::(.+))?$/s.exec(text) ?? []
   if (!/^kubernetes(:.+)?$/s.test(text))
-    throw new BaleError('usage', `${JSON.stringify(text)} is no place for a build`, { where, fix })
+    throw new BaleError('usage', `${JSON.stringify(text)} is not a place for a build`, { where, fix })
   if (rest === undefined) return {}
   const slash = rest.lastIndexOf('/')
   if (slash < 0 || contexts.includes(rest)) return { context: rest }
   const namespace = rest.slice(slash + 1)
   if (!label.test(namespace))
-    throw new BaleError('usage', `${JSON.stringify(namespace)} is no name of a namespace`, { where, fix })
+    throw new BaleError('usage', `${JSON.stringify(namespace)} is not a valid namespace`, { where, fix })
   return { ...(slash > 0 && { context: rest.slice(0, slash) }), namespace }
 }

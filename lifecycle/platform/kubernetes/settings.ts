@@ -25,15 +25,15 @@ export function amountOf(quantity: string): number {
 }
 
 const name = v.pipe(
-  v.string('it is no text: write the name of an object'),
-  v.regex(objectName, 'it is no name of an object: use lowercase letters, digits, - and .'),
+  v.string('it is not a string: write the name of an object'),
+  v.regex(objectName, 'it is not a valid object name: use lowercase letters, digits, - and .'),
 )
 const quantity = v.pipe(
-  v.union([v.string(), v.number()], 'it is no quantity: write for example 500m, 2 or 4Gi'),
+  v.union([v.string(), v.number()], 'it is not a quantity: write for example 500m, 2 or 4Gi'),
   v.transform(String),
-  v.regex(quantityText, 'it is no quantity: write for example 500m, 2 or 4Gi'),
+  v.regex(quantityText, 'it is not a quantity: write for example 500m, 2 or 4Gi'),
 )
-const notDuration = 'it is no duration: write seconds, or for example 10m or 2h'
+const notDuration = 'it is not a duration: write seconds, or for example 10m or 2h'
 const duration = v.union(
   [
     v.pipe(v.number(), v.integer(), v.minValue(0)),
@@ -46,16 +46,16 @@ const duration = v.union(
   notDuration,
 )
 const texts = v.record(
-  v.pipe(v.string(), v.regex(labelKey, 'it is no key: write NAME or PREFIX/NAME')),
+  v.pipe(v.string(), v.regex(labelKey, 'it is not a valid key: write NAME or PREFIX/NAME')),
   v.pipe(
-    v.string('it is no text: put it in quotes'),
-    v.regex(labelValue, 'it is no value of a label: use letters, digits, -, _ and .'),
+    v.string('it is not a string: put it in quotes'),
+    v.regex(labelValue, 'it is not a valid label value: use letters, digits, -, _ and .'),
   ),
-  'it is no map of names and texts',
+  'it is not a map of names to strings',
 )
 const image = v.pipe(
-  v.string('it is no text: write the name of an image'),
-  v.check(isReference, 'it is no name of an image: write registry.example.com/NAME:TAG'),
+  v.string('it is not a string: write the name of an image'),
+  v.check(isReference, 'it is not a valid image name: write registry.example.com/NAME:TAG'),
 )
 const quantities = v.strictObject({
   cpu: v.optional(quantity),
@@ -63,18 +63,18 @@ const quantities = v.strictObject({
   'ephemeral-storage': v.optional(quantity),
 })
 const id = v.pipe(
-  v.number('it is no number'),
-  v.integer('it is no whole number'),
-  v.minValue(1, 'root may not build: write a number from 1 on'),
+  v.number('it is not a number'),
+  v.integer('it is not a whole number'),
+  v.minValue(1, 'builds cannot run as root: write a number of 1 or more'),
   v.maxValue(2 ** 31 - 2, 'it is too large for a user'),
 )
 
 const schema = v.strictObject({
   builder: v.optional(image),
   serviceAccount: v.optional(name),
-  imagePullSecrets: v.optional(v.array(name, 'it is no list of names of Secrets')),
+  imagePullSecrets: v.optional(v.array(name, 'it is not a list of names of Secrets')),
   imagePullPolicy: v.optional(
-    v.picklist(['Always', 'IfNotPresent', 'Never'], 'it is no policy: write Always, IfNotPresent or Never'),
+    v.picklist(['Always', 'IfNotPresent', 'Never'], 'it is not a policy: write Always, IfNotPresent or Never'),
   ),
   registrySecret: v.optional(name),
   gitSecret: v.optional(name),
@@ -82,14 +82,14 @@ const schema = v.strictObject({
     v.strictObject({
       configMap: name,
       key: v.pipe(
-        v.string('it is no text: write the key that has the certificates'),
-        v.regex(/^[A-Za-z0-9._-]{1,253}$/, 'it is no key of a ConfigMap: use letters, digits, -, _ and .'),
+        v.string('it is not a string: write the key that has the certificates'),
+        v.regex(/^[A-Za-z0-9._-]{1,253}$/, 'it is not a valid ConfigMap key: use letters, digits, -, _ and .'),
       ),
     }),
   ),
   bindings: v.optional(
     v.pipe(
-      v.array(name, 'it is no list of names of Secrets'),
+      v.array(name, 'it is not a list of names of Secrets'),
       v.check(names => new Set(names).size === names.length, 'a name is there twice: write each once'),
     ),
   ),
@@ -98,18 +98,18 @@ const schema = v.strictObject({
   tolerations: v.optional(
     v.array(
       v.strictObject({
-        key: v.optional(v.string('it is no text')),
-        operator: v.optional(v.picklist(['Exists', 'Equal'], 'it is no operator: write Exists or Equal')),
-        value: v.optional(v.string('it is no text: put it in quotes')),
+        key: v.optional(v.string('it is not a string')),
+        operator: v.optional(v.picklist(['Exists', 'Equal'], 'it is not an operator: write Exists or Equal')),
+        value: v.optional(v.string('it is not a string: put it in quotes')),
         effect: v.optional(
           v.picklist(
             ['NoSchedule', 'PreferNoSchedule', 'NoExecute'],
-            'it is no effect: write NoSchedule, PreferNoSchedule or NoExecute',
+            'it is not an effect: write NoSchedule, PreferNoSchedule or NoExecute',
           ),
         ),
-        tolerationSeconds: v.optional(v.pipe(v.number('it is no number'), v.integer('it is no whole number'))),
+        tolerationSeconds: v.optional(v.pipe(v.number('it is not a number'), v.integer('it is not a whole number'))),
       }),
-      'it is no list of tolerations',
+      'it is not a list of tolerations',
     ),
   ),
   priorityClass: v.optional(name),
@@ -171,7 +171,7 @@ export function checkClusterSettings(document: unknown, where: string): ClusterS
   const known = knownKeys(issue.path?.slice(0, -1) ?? [])
   if (issue.expected === 'never') return refuse('there is no such key', at, `use one of: ${known.join(', ')}`)
   if (issue.expected === 'Object')
-    return refuse('it is no map of keys', at, `use keys of: ${knownKeys(issue.path ?? []).join(', ')}`)
+    return refuse('it is not a map of keys', at, `use keys of: ${knownKeys(issue.path ?? []).join(', ')}`)
   return refuse('it is missing', at, 'write it')
 }
 

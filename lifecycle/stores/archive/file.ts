@@ -89,7 +89,7 @@ async function replaceable(path: string): Promise<string> {
     const { buffer } = await file.read(Buffer.alloc(512), 0, 512, 0).catch(() => ({ buffer: Buffer.alloc(0) }))
     const found = await file.stat()
     if (found.isFile() && (found.size === 0 || buffer.toString('latin1', 257, 262) === 'ustar')) return
-    throw new BaleError('arguments', found.isFile() ? 'it is a file, but no archive' : 'it is not a file', {
+    throw new BaleError('arguments', found.isFile() ? 'it is a file, but not an archive' : 'it is not a file', {
       where: target,
       fix: 'choose another name, or delete it',
     })

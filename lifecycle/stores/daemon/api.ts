@@ -108,7 +108,7 @@ export function daemonApi(socketPath: string): DaemonApi {
       const value = await getJson(path, signal)
       const isEntry = (entry: unknown): entry is Record<string, unknown> => typeof entry === 'object' && entry !== null
       if (Array.isArray(value) && value.every(isEntry)) return value
-      throw new BaleError('daemon', 'the answer is no list', { where: `${socketPath} ${path}` })
+      throw new BaleError('daemon', 'the answer is not a list', { where: `${socketPath} ${path}` })
     },
 
     save: (name, signal) => exchange({ method: 'GET', path: `/images/${name}/get` }, signal),

@@ -115,7 +115,8 @@ function parseToken(bytes: Buffer, reply: Reply, secrets: Secrets): { token: str
   const found = [token, access_token].find(t => typeof t === 'string' && t !== '') as string | undefined
   if (found === undefined) throw failureAt(reply, 'the token server answered without a token')
   // The token goes into a header, where a line break would begin another header.
-  if (!/^[\x21-\x7e]+$/.test(found)) throw failureAt(reply, 'the token server answered with something that is no token')
+  if (!/^[\x21-\x7e]+$/.test(found))
+    throw failureAt(reply, 'the token server answered with something that is not a token')
   secrets.add(found)
   const seconds = typeof expires_in === 'number' && expires_in > 0 ? expires_in : 60
   return { token: found, seconds }

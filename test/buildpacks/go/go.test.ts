@@ -170,7 +170,7 @@ describe('a function of the Functions Framework', () => {
       'no name of Go',
       app(registers('A')),
       { GOOGLE_FUNCTION_TARGET: 'x(); y' },
-      /GOOGLE_FUNCTION_TARGET: "x\(\); y" is no function that the package registers or exports/,
+      /GOOGLE_FUNCTION_TARGET: "x\(\); y" is not a function that the package registers or exports/,
     ],
     [
       'no type',

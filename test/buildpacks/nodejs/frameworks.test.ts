@@ -230,7 +230,7 @@ describe('the start of an application whose package.json has none', () => {
     expect(npm.commands).toEqual([])
   })
 
-  it('is no server that shows the pages to their developer', async () => {
+  it('is not a server that shows the pages to their developer', async () => {
     const { project } = await frameworkProject({
       packages: ['@builder.io/qwik', '@builder.io/qwik-city', 'vite'],
       scripts: { build: 'qwik build', start: 'vite --open --mode ssr' },

@@ -429,7 +429,7 @@ describe('the choice', () => {
       'Error: package.json packageManager: "cargo@1.0.0" names no package manager that Bale knows',
     ],
     [
-      'a lock file that is no YAML',
+      'a lock file that is not YAML',
       { 'package.json': about(), 'pnpm-lock.yaml': 'a: [\n' },
       'Error: pnpm-lock.yaml:2: not YAML',
     ],

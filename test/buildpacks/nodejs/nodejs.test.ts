@@ -1056,7 +1056,7 @@ describe('the start', () => {
       { 'index.js': 'createServer(metrics).listen(9464)\napp.listen(config.port)' },
       undefined,
     ],
-    ['what is no server', 'node index.js', { 'index.js': 'bus.listen(1234, "topic")' }, undefined],
+    ['what is not a server', 'node index.js', { 'index.js': 'bus.listen(1234, "topic")' }, undefined],
     ['a comment', 'node index.js', { 'index.js': '// app.listen(3000)\nstart()' }, undefined],
     ['a file that is not there', 'node dist/a.js', {}, undefined],
     ['a program', 'next start', { 'index.js': 'app.listen(3000)' }, undefined],

@@ -92,7 +92,7 @@ describe.each(['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE'])('%s', name => {
     const { project, managers } = await projectOf(workspace, { [name]: path })
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain(`Error: ${name}: "${path}" is no folder of the source`)
+    expect(output).toContain(`Error: ${name}: "${path}" is not a folder of the source`)
     expect(managers.commands).toEqual([])
   })
 })

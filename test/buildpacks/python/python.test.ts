@@ -1074,7 +1074,7 @@ describe('the start', () => {
       'python src/main.py',
     ],
     [
-      'the file of another name that is no stand-in for tests',
+      'the file of another name that is not a stand-in for tests',
       { ...needs('flask', 'gunicorn'), 'service.py': flask, 'mock_api.py': flask },
       `gunicorn --bind ${at} service:app`,
     ],

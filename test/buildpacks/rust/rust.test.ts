@@ -221,7 +221,7 @@ describe('programs', () => {
       'a member that is none',
       workspace,
       { BP_CARGO_WORKSPACE_MEMBERS: 'wroker' },
-      /Error: BP_CARGO_WORKSPACE_MEMBERS: "wroker" is no member.*\n {2}there are api, shared, worker, xtask/,
+      /Error: BP_CARGO_WORKSPACE_MEMBERS: "wroker" is not a member.*\n {2}there are api, shared, worker, xtask/,
     ],
   ])('%s', async (_name, app, env, message) => {
     const { project } = await rustProject(app, env)

@@ -83,7 +83,7 @@ describe('the language of an application', () => {
       { ...flask, 'package.json': json({ dependencies: { bootstrap: '5' } }) },
       'nodejs+python',
     ],
-    ['a package.json that is no JSON', { ...flask, 'package.json': '{' }, 'python'],
+    ['a package.json that is not JSON', { ...flask, 'package.json': '{' }, 'python'],
     [
       'a package.json that builds for Go',
       { 'go.mod': '', 'main.go': '', 'package.json': json({ scripts: { build: 'x' } }) },

@@ -45,9 +45,9 @@ describe('the mirror of an address', () => {
     expect(found).toEqual(url === undefined ? undefined : { url, where })
   })
 
-  it('that is no address is refused without its password', async () => {
+  it('that is not an address is refused without its password', async () => {
     const failure = await failureOf(mirror({ [own]: 'u:secret@m.test' }))
-    expect(failure).toMatchObject({ where: own, message: 'is no address of a mirror' })
+    expect(failure).toMatchObject({ where: own, message: 'is not an address of a mirror' })
     expect(String(failure)).not.toContain('secret')
   })
 

@@ -128,7 +128,7 @@ describe('the user’s own commands', () => {
     expect(output).toContain('Warning: RAILPACK_INSTALL_CMD and RAILPACK_BUILD_CMD: not run')
   })
 
-  it('are of no matter to a buildpack that is no language’s, or that builds for another', async () => {
+  it('are of no matter to a buildpack that is not a language’s, or that builds for another', async () => {
     expect((await built(build, async () => {})).output).not.toContain('RAILPACK')
     const entries = [{ name: 'python', metadata: { launch: false } }]
     const { lines, output } = await built(build, async () => {}, { ownCommands: 'after', plan: { entries } })

@@ -241,7 +241,7 @@ describe('programs', () => {
 })
 
 describe('the application', () => {
-  it('is read without a byte order mark; what is no file is an error', async () => {
+  it('is read without a byte order mark; what is not a file is an error', async () => {
     const project = await projectOf(
       async ({ app, log }) => {
         log.info(

@@ -159,7 +159,7 @@ describe('the only front end of a workspace', () => {
       'server/pom.xml',
     ].map((file): [string, Tree] => [file, { ...top(), ...front, [file]: '' }]),
     [
-      'a server that is no package of the workspace',
+      'a server that is not a package of the workspace',
       { ...top(), ...front, 'server/package.json': json({ dependencies: { express: '5' } }) },
     ],
     ['a script of the top', { ...top({ scripts: { 'start:prod': 'node apps/api/main.js' } }), ...front }],

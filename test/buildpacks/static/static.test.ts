@@ -148,7 +148,7 @@ describe('a front end in a workspace', () => {
     expect(await readdir(join(project.appDir, 'apps/web'))).toEqual(['dist'])
   })
 
-  it('is no part of the server that the setting names', async () => {
+  it('is not a part of the server that the setting names', async () => {
     const { exitCode } = await (await siteProject(app, { BP_NODE_PROJECT_PATH: 'apps/api' })).detect()
     expect(exitCode).toBe(100)
   })
@@ -278,7 +278,7 @@ describe('the directory that is served', () => {
     [
       { 'index.html': page },
       { BP_WEB_SERVER_LOCATION_PATH: 'a b;' },
-      'Error: BP_WEB_SERVER_LOCATION_PATH: "a b;" is no path',
+      'Error: BP_WEB_SERVER_LOCATION_PATH: "a b;" is not a path',
     ],
     [{ 'index.html': page }, { BP_WEB_SERVER_ROOT: 'web' }, 'Error: BP_WEB_SERVER_ROOT: there is no directory web'],
     [{ 'index.html': page }, { BP_WEB_SERVER_ROOT: '../x' }, 'Error: BP_WEB_SERVER_ROOT: ../x is outside the source'],
@@ -293,8 +293,8 @@ describe('the directory that is served', () => {
       'Error: npm run build: Vite left no index.html in dist/',
     ],
     [{ 'index.html': page, _redirects: '/a\n' }, {}, 'Error: _redirects:1: there is nowhere that /a leads'],
-    [{ 'index.html': page, _redirects: '\n/a /b soon\n' }, {}, 'Error: _redirects:2: "soon" is no status'],
-    [{ 'index.html': page, _headers: 'X-A: 1\n' }, {}, 'Error: _headers:1: "X-A: 1" is no path'],
+    [{ 'index.html': page, _redirects: '\n/a /b soon\n' }, {}, 'Error: _redirects:2: "soon" is not a status'],
+    [{ 'index.html': page, _headers: 'X-A: 1\n' }, {}, 'Error: _headers:1: "X-A: 1" is not a path'],
     [{ 'index.html': page, _headers: '/\n  nothing\n' }, {}, 'Error: _headers:2: is neither a path nor a header'],
   ])('is an error that says what to do: %j with %j', async (app, env, expected) => {
     const { exitCode, output } = await build(app, env)
@@ -404,7 +404,7 @@ describe('the program that starts it', () => {
     expect((await start(project, {})).stdout).toMatch(/worker_processes 1;[\s\S]*listen 8080;/)
     expect(await start(project, { PORT: '80; x' })).toMatchObject({
       status: 1,
-      stderr: 'Error: PORT is 80; x, which is no number\n',
+      stderr: 'Error: PORT is 80; x, which is not a number\n',
     })
   })
 
@@ -584,7 +584,7 @@ Cache-Control = "max-age=60"
     expect(plain).toContain('"/" "W/')
   })
 
-  it('has one page answer for all that is no file', async () => {
+  it('has one page answer for all that is not a file', async () => {
     const text = `[${section}]\nroot = "site"\n[${section}.errors.404]\nfile_path = "main.html"\nstatus = 200\n`
     const { project, output } = await build(site(text))
     expect(output).toContain('Paths that are no file are main.html’s')
@@ -607,7 +607,7 @@ Cache-Control = "max-age=60"
     expect(output).toContain(`Warning: project.toml:4 ${section}.errors.500 is not known: it is left out`)
   })
 
-  it('is no part of the site', async () => {
+  it('is not a part of the site', async () => {
     const { project } = await build({ 'index.html': page, 'project.toml': `[${section}]\n` })
     expect((await configOf(project)).http).not.toContain('project.toml')
     expect((await configOf(project)).server).toContain('|project\\.toml|static\\.json)$" { return 404; }')
@@ -616,18 +616,18 @@ Cache-Control = "max-age=60"
   it.each([
     ['root = 1', `project.toml:2 ${section}.root: not a string but a number`],
     ['root = "absent"', `project.toml ${section}.root: there is no directory absent`],
-    ['index = "../x"', `project.toml:3 ${section}.index: "../x" is no path in the site`],
-    ['index = "a;b"', `project.toml:3 ${section}.index: "a;b" is no path in the site`],
+    ['index = "../x"', `project.toml:3 ${section}.index: "../x" is not a path in the site`],
+    ['index = "a;b"', `project.toml:3 ${section}.index: "a;b" is not a path in the site`],
     [
       `[${section}.errors.404]\nfile_path = "lost.html"`,
       `project.toml:4 ${section}.errors.404.file_path: there is no page lost.html in site`,
     ],
     [
       `[${section}.errors.404]\nfile_path = "main.html"\nstatus = 500`,
-      `project.toml:5 ${section}.errors.404.status: 500 is no status for it`,
+      `project.toml:5 ${section}.errors.404.status: 500 is not a valid status here`,
     ],
-    [`[${section}.headers."x"]\nA = "b"`, `project.toml:4 ${section}.headers.x.A: "x" is no path`],
-    [`[${section}.headers."*"]\n"A B" = "b"`, `project.toml:4 ${section}.headers."*"."A B": "A B" is no header`],
+    [`[${section}.headers."x"]\nA = "b"`, `project.toml:4 ${section}.headers.x.A: "x" is not a path`],
+    [`[${section}.headers."*"]\n"A B" = "b"`, `project.toml:4 ${section}.headers."*"."A B": "A B" is not a header`],
     [
       `[${section}.build]\ncommand = "sh"\nargs = "x"`,
       `project.toml:5 ${section}.build.args: not an array of strings but a string`,
@@ -636,7 +636,7 @@ Cache-Control = "max-age=60"
       `[${section}.runtime_config]\nhtml_files = ["x.html"]`,
       `project.toml:4 ${section}.runtime_config.html_files: there is no page x.html in the site`,
     ],
-    [`[${section}.runtime_config]\nhtml_files = ["it's.html"]`, `html_files: "it's.html" is no path in the site`],
+    [`[${section}.runtime_config]\nhtml_files = ["it's.html"]`, `html_files: "it's.html" is not a path in the site`],
     [`[${section}.runtime_config]\nenabled = "false"`, 'runtime_config.enabled: not true or false but a string'],
     ['headers = "x"', `project.toml:3 ${section}.headers: not a table but a string`],
   ])('is an error with its place: %j', async (text, message) => {
@@ -729,9 +729,9 @@ describe('static.json', () => {
   it.each<[string, string]>([
     ['{ "root": ', 'static.json: not JSON'],
     ['{ "root": "web" }', 'static.json: there is no directory web'],
-    ['{ "root": "dist", "routes": { "a": "b" } }', '"a" is no path'],
+    ['{ "root": "dist", "routes": { "a": "b" } }', '"a" is not a path'],
     ['{ "root": "dist", "error_page": "none.html" }', 'static.json error_page: there is no page none.html in dist'],
-    ['{ "root": "dist", "redirects": { "/a": { "url": "/b", "status": 200 } } }', '200 is no status of a redirect'],
+    ['{ "root": "dist", "redirects": { "/a": { "url": "/b", "status": 200 } } }', '200 is not a status of a redirect'],
   ])('is an error with its place: %s', async (text, message) => {
     const { output, exitCode } = await build({ ...site({}), 'static.json': text, Staticfile: '' })
     expect(exitCode).toBe(1)

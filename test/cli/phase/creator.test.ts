@@ -16,7 +16,7 @@ describe('creator', () => {
     ['two images', (h: string) => [`${h}/a`, `${h}/b`], 3],
     ['a tag in another registry', (h: string) => ['-tag=other.example/a', `${h}/a`], 3],
     ['a run image that is not there', (h: string) => [`-run-image=${h}/gone`, `${h}/a`], 3],
-    ['-analyzed, which is no flag of it', (h: string) => ['-analyzed=x', `${h}/a`], 2],
+    ['-analyzed, which is not a flag of it', (h: string) => ['-analyzed=x', `${h}/a`], 2],
     ['-skip-layers, which is another binary’s', (h: string) => ['-skip-layers', `${h}/a`], 2],
   ])('refuses %s', async (_, args, status) => {
     const registry = await registryWithRun()

@@ -193,7 +193,7 @@ describe('detector with image extensions', () => {
           'echo FROM r.io/a > "$CNB_OUTPUT_DIR/run.Dockerfile"; mkdir "$CNB_OUTPUT_DIR/context"; mkfifo "$CNB_OUTPUT_DIR/context/pipe"',
       },
       92,
-      'output of one; pipe is no file, directory or link',
+      'output of one; pipe is not a file, directory or link',
     ],
     [
       '92 for a link in place of a Dockerfile',

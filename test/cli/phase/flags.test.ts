@@ -172,7 +172,7 @@ describe('the command line', () => {
     [['-app', '-x'], '-x'],
     [['-app=1', '-app=2'], '2'],
   ])('%j', (argv, value) => expect(parseFlags(all, argv, {}).text('app')).toBe(value))
-  it('ends at the first argument that is no flag, and at two hyphens', () => {
+  it('ends at the first argument that is not a flag, and at two hyphens', () => {
     const read = (argv: string[]) => [parseFlags(all, argv, {}).text('app'), parseFlags(all, argv, {}).positional]
     expect(read(['-daemon', 'image', '-app', 'x'])).toEqual(['/workspace', ['image', '-app', 'x']])
     expect(read(['-app=x', '--', '-daemon'])).toEqual(['x', ['-daemon']])

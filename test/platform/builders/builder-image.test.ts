@@ -56,7 +56,7 @@ describe('a builder image', () => {
   it.each([
     ['is none', imageOf({}), 'no label io.buildpacks.builder.metadata'],
     ['has no user', imageOf({ 'io.buildpacks.builder.metadata': builderMetadata() }, [], 'cnb'), 'has no user'],
-    ['has metadata that is no JSON object', imageOf({ 'io.buildpacks.builder.metadata': 7 }), 'not a JSON object'],
+    ['has metadata that is not a JSON object', imageOf({ 'io.buildpacks.builder.metadata': 7 }), 'not a JSON object'],
   ])('that %s is refused', (_what, image, message) => {
     expect(() => readBuilderImage(image, 'acme/builder')).toThrow(message)
   })

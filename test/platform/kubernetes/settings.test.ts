@@ -33,21 +33,21 @@ describe('the settings file of a cluster', () => {
     ['bilder: x', 'bilder', /no such key/, /use one of: builder, serviceAccount/],
     ['resources: {limits: {gpu: 1}}', 'resources.limits.gpu', /no such key/, /cpu, memory, ephemeral-storage/],
     ['tolerations: [{key: a, efect: b}]', 'tolerations.0.efect', /no such key/, /key, operator, value, effect/],
-    ['resources: 3', 'resources', /no map/, /requests, limits/],
-    ['resources: {limits: {cpu: lots}}', 'resources.limits.cpu', /no quantity/, /500m/],
-    ['tolerations: [{effect: b}]', 'tolerations.0.effect', /no effect/, /NoSchedule/],
-    ['builder: 3', 'builder', /no text/, /name of an image/],
-    ['builder: UPPER/case', 'builder', /no name of an image/, /registry/],
-    ['imagePullSecrets: pull', 'imagePullSecrets', /no list/, /./],
-    ['imagePullPolicy: Sometimes', 'imagePullPolicy', /no policy/, /Always/],
-    ['serviceAccount: A_B', 'serviceAccount', /no name of an object/, /lowercase/],
-    ['nodeSelector: {a: 1}', 'nodeSelector.a', /no text/, /quotes/],
-    ['labels: {a: "b c"}', 'labels.a', /no value of a label/, /./],
+    ['resources: 3', 'resources', /not a map/, /requests, limits/],
+    ['resources: {limits: {cpu: lots}}', 'resources.limits.cpu', /not a quantity/, /500m/],
+    ['tolerations: [{effect: b}]', 'tolerations.0.effect', /not an effect/, /NoSchedule/],
+    ['builder: 3', 'builder', /not a string/, /name of an image/],
+    ['builder: UPPER/case', 'builder', /not a valid image name/, /registry/],
+    ['imagePullSecrets: pull', 'imagePullSecrets', /not a list/, /./],
+    ['imagePullPolicy: Sometimes', 'imagePullPolicy', /not a policy/, /Always/],
+    ['serviceAccount: A_B', 'serviceAccount', /not a valid object name/, /lowercase/],
+    ['nodeSelector: {a: 1}', 'nodeSelector.a', /not a string/, /quotes/],
+    ['labels: {a: "b c"}', 'labels.a', /not a valid label value/, /./],
     ['cache: {}', 'cache', /a claim or an image/, /one of them/],
     ['cache: {claim: a, image: r.test/c}', 'cache', /a claim or an image/, /one of them/],
-    ['user: {uid: 0, gid: 1}', 'user.uid', /root may not build/, /from 1 on/],
+    ['user: {uid: 0, gid: 1}', 'user.uid', /cannot run as root/, /1 or more/],
     ['user: {uid: 5}', 'user.gid', /missing/, /./],
-    ['ttl: soon', 'ttl', /no duration/, /10m/],
+    ['ttl: soon', 'ttl', /not a duration/, /10m/],
   ])('%s is refused with its place', async (text, path, message, fix) => {
     await expect(parseClusterSettings(text, 'cluster.yaml')).rejects.toMatchObject({
       code: 'input',
@@ -57,7 +57,7 @@ describe('the settings file of a cluster', () => {
     })
   })
 
-  it('that is no YAML is refused with its line', async () => {
+  it('that is not YAML is refused with its line', async () => {
     await expect(parseClusterSettings('builder: a\nttl: [', 'cluster.yaml')).rejects.toMatchObject({
       where: expect.stringMatching(/^cluster\.yaml:[23]$/) as string,
       message: expect.stringMatching(/not YAML/) as string,

@@ -124,7 +124,7 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
       return run(instruction, state, input, signal)
     default:
       // These instructions do not change the file system, and detector has warned about them.
-      if (!withoutEffect.includes(name)) refuse(instruction, input, `${name} is no instruction`)
+      if (!withoutEffect.includes(name)) refuse(instruction, input, `${name} is not an instruction`)
   }
 }
 

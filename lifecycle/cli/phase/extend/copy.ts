@@ -33,7 +33,7 @@ export async function copyFiles({ name, options: given, paths, workingDir, conte
   const strange = [...options.keys()].find(key => key !== 'chown' && key !== 'chmod')
   if (strange !== undefined) refuse(`--${strange} of ${name} is not supported`)
   const mode = options.get('chmod')
-  if (mode !== undefined && !/^0?[0-7]{3,4}$/.test(mode)) refuse(`--chmod=${mode} is no octal number`)
+  if (mode !== undefined && !/^0?[0-7]{3,4}$/.test(mode)) refuse(`--chmod=${mode} is not an octal number`)
   const sources = paths.slice(0, -1)
   const to = paths.at(-1)
   if (to === undefined || sources.length === 0)
@@ -86,7 +86,7 @@ async function copyEntry(from: Buffer, to: Buffer, as: CopyAs): Promise<void> {
   }
   const [found, there] = [await lstat(from), await stateOf(to)]
   if (found.isDirectory()) {
-    if (there === 'other') refuse(to, 'is no directory, and a directory would take its place')
+    if (there === 'other') refuse(to, 'is not a directory, and a directory would take its place')
     if (there === 'absent') await mkdir(to)
     for (const name of await readdir(from, { encoding: 'buffer' }))
       await copyEntry(below(from, name), below(to, name), as)
@@ -99,7 +99,7 @@ async function copyEntry(from: Buffer, to: Buffer, as: CopyAs): Promise<void> {
     await symlink(await readlink(from, { encoding: 'buffer' }), to)
     return lchown(to, as.owner.uid, as.owner.gid)
   }
-  if (!found.isFile()) refuse(from, 'is no file, directory or link')
+  if (!found.isFile()) refuse(from, 'is not a file, directory or link')
   await copyFile(from, to)
   await give(to, found.mode, as)
 }
