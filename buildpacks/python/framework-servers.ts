@@ -1,7 +1,7 @@
 import { type App, chooseFunction, firstSetting, shellQuote } from '../sdk/index.ts'
 import { candidateFiles, notebooks } from '../sdk/python-starts.ts'
 import { serveOnPort } from './listen.ts'
-import { portOfCall } from './port.ts'
+import { portOfCall, portOfSetting } from './port.ts'
 import { host, port } from './serve.ts'
 import type { Start } from './start.ts'
 import { readsPort } from './target.ts'
@@ -61,6 +61,8 @@ interface CalledServer {
   readonly call: RegExp
   /** The index of the port among the positional arguments. */
   readonly position?: number
+  /** The setting that holds the port, if it is no argument. */
+  readonly setting?: string
 }
 
 const calledServers: readonly CalledServer[] = [
@@ -68,6 +70,7 @@ const calledServers: readonly CalledServer[] = [
   { package: 'aiohttp', name: 'aiohttp', call: /\brun_app\(/ },
   { package: 'tornado', name: 'Tornado', call: /\.listen\(/, position: 0 },
   { package: 'bottle', name: 'Bottle', call: /\brun\(/, position: 3 },
+  { package: 'cherrypy', name: 'CherryPy', call: /\bquickstart\(|\bengine\.start\(/, setting: 'socket_port' },
 ]
 
 /** The start of frameworks that bring their own servers, and of Voilà's notebook. */
@@ -80,8 +83,8 @@ export async function frameworkStart(app: App, installed: Installed): Promise<St
     if (server)
       return { command: server.command.replace('FILE', () => shellQuote(file)), why: `${file} is for ${server.name}` }
     const called = readsPort(source) ? [] : calledServers.filter(isFor)
-    for (const { package: name, name: title, call, position } of called) {
-      const named = portOfCall(source, call, position)
+    for (const { package: name, name: title, call, position, setting } of called) {
+      const named = setting === undefined ? portOfCall(source, call, position) : portOfSetting(source, call, setting)
       if (named === undefined) continue
       const instead = named === '' ? '' : ` instead of ${named}`
       const why = `${file} is for ${title}, which listens on $PORT${instead}`

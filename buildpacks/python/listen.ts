@@ -64,6 +64,16 @@ elif framework == "aiohttp":
     listen_on_port(importlib.import_module("aiohttp.web"), "run_app", host="0.0.0.0")
 elif framework == "bottle":
     listen_on_port(importlib.import_module("bottle"), "run", host="0.0.0.0", reloader=False)
+elif framework == "cherrypy":
+    cherrypy = importlib.import_module("cherrypy")
+
+    def use_port():
+        cherrypy.server.socket_host = "0.0.0.0"
+        cherrypy.server.socket_port = int(os.environ.get("PORT") or 8080)
+
+    # The server starts with priority 75, when the application has set everything else.
+    cherrypy.engine.subscribe("start", use_port, priority=10)
+    cherrypy.config.update({"engine.autoreload.on": False})
 elif framework == "robyn":
     # Its server ends on SIGTERM, and the loop that it is in would go on for ever.
     def end(*_):

@@ -14,6 +14,18 @@ export function portOfCall(source: string, call: RegExp, position?: number): str
   return value === undefined ? '' : (numberIn(value) ?? constant(source, value))
 }
 
+/**
+ * The same for a server whose port is a setting: `'server.socket_port': 8080`.
+ * @param call matches the call that starts the server
+ */
+export function portOfSetting(source: string, call: RegExp, setting: string): string | undefined {
+  if (!call.test(source)) return undefined
+  const [first, ...others] = source.matchAll(new RegExp(`\\b${setting}\\b['"]?\\s*[:=](?!=)([^,}#\\n]*)`, 'g'))
+  if (others.length > 0) return undefined
+  const value = first?.[1]?.trim()
+  return value === undefined ? '' : (numberIn(value) ?? constant(source, value))
+}
+
 /** The arguments of a call, from after its opening parenthesis to the closing one; undefined if that is missing. */
 function argumentsOf(source: string): string[] | undefined {
   const tokens = /"""[^]*?"""|'''[^]*?'''|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#.*|[^]/g

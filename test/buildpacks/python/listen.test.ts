@@ -44,6 +44,25 @@ def serve():
     loop.run_forever()
     print("robyn", os.environ["ROBYN_HOST"], os.environ["ROBYN_PORT"], "ends on SIGTERM")
 `,
+  'cherrypy.py': `import sys
+class server:
+    socket_host = "127.0.0.1"
+    socket_port = 8080
+class config:
+    settings = {}
+    update = settings.update
+class engine:
+    listeners = []
+    def subscribe(channel, callback, priority):
+        assert (channel, priority < 75) == ("start", True)
+        engine.listeners.append(callback)
+    def start():
+        for each in engine.listeners:
+            each()
+        print("cherrypy", server.socket_host, server.socket_port, config.settings)
+def quickstart(root):
+    engine.start()
+`,
   'nicegui/__init__.py': '',
   'nicegui/ui.py': `def run(root=None, *, host=None, port=None, title="NiceGUI", reload=True, show=True):
     print("nicegui", host, port, title, reload, show)
@@ -80,6 +99,12 @@ suiteWith('a server on $PORT', python3, interpreter => {
     ['Bottle without a port', 'bottle', 'run(host="localhost")', 'bottle None wsgiref 0.0.0.0 9000 False'],
     ['aiohttp', 'aiohttp', 'web.run_app(f(1, 2), host="::1", port=80, backlog=5)', 'aiohttp 3 0.0.0.0 9000 5'],
     ['NiceGUI', 'nicegui', 'ui.run(title="a, b)", port=80)', 'nicegui 0.0.0.0 9000 a, b) False False'],
+    [
+      'CherryPy',
+      'cherrypy',
+      'cherrypy.server.socket_port = 80\ncherrypy.quickstart(None)',
+      "cherrypy 0.0.0.0 9000 {'engine.autoreload.on': False}",
+    ],
     ['Robyn', 'robyn', 'serve()', 'robyn 0.0.0.0 9000 ends on SIGTERM'],
   ])('%s', async (_name, framework, call, expected, files = {}) => {
     const imports: Record<string, string> = {
@@ -87,6 +112,7 @@ suiteWith('a server on $PORT', python3, interpreter => {
       bottle: 'import bottle\nfrom bottle import run\n',
       aiohttp: 'from aiohttp import web\ndef f(a, b):\n  return a + b\n',
       nicegui: 'from nicegui import ui\n',
+      cherrypy: 'import cherrypy\n',
       robyn: 'from robyn import serve\n',
     }
     const app = { 'requirements.txt': `${framework}\n`, 'main.py': `${imports[framework]}${call}\n`, ...files }

@@ -1039,6 +1039,27 @@ describe('the start', () => {
       'serve-on-port bottle:8080 main.py',
     ],
     [
+      'CherryPy that names no port',
+      { ...needs('cherrypy'), 'app.py': 'import cherrypy\ncherrypy.quickstart(Root())\n' },
+      'serve-on-port cherrypy app.py',
+    ],
+    [
+      'CherryPy that names a port',
+      {
+        ...needs('cherrypy'),
+        'app.py': "import cherrypy\ncherrypy.config.update({'server.socket_port': 8099})\ncherrypy.engine.start()\n",
+      },
+      'serve-on-port cherrypy:8099 app.py',
+    ],
+    [
+      'CherryPy on the port of another variable',
+      {
+        ...needs('cherrypy'),
+        'app.py': "import cherrypy\ncherrypy.server.socket_port = int(os.environ['HTTP'])\ncherrypy.engine.start()\n",
+      },
+      'python app.py',
+    ],
+    [
       'one file of another name',
       { ...needs('marimo'), 'notebook.py': 'import marimo\napp = marimo.App()\n', 'setup.py': '', 'test_it.py': '' },
       `marimo run notebook.py --headless ${options}`,
