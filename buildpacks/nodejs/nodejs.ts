@@ -138,9 +138,9 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const isThere = choice.kind.id === 'npm' && satisfies(bundled.version, source?.request.range ?? '*')
   if (needsManager && source !== undefined && !isThere)
     await chooseVersion(registry, { name: choice.kind.name, ...source })
-  const nodeRequest = await requestedNode(context, project)
-  const withoutNode = isBun && nodeRequest === undefined && needsOnlyBun(commands)
-  const node = await provideNode(context, registry, nodeRequest, isCalled || (launch && !withoutNode), project)
+  const nodeRequests = await requestedNode(context, project)
+  const withoutNode = isBun && nodeRequests.length === 0 && needsOnlyBun(commands)
+  const node = await provideNode(context, registry, nodeRequests, isCalled || (launch && !withoutNode), project)
   const launchNpm = launch && commands.some(command => namesProgram(command, ['npm', 'npx']))
   const findOwnStart = async () => (launch ? findStart(project, { framework, declared, elsewhere }) : undefined)
   // The server that the build writes replaces a start script for development, so that script keeps no devDependency.

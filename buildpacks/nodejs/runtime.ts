@@ -8,10 +8,11 @@ import {
   type LayerEnv,
   packageUrl,
   prepend,
+  type VersionRequest,
 } from '../sdk/index.ts'
 import type { Project } from './project.ts'
 import type { Registry } from './registry.ts'
-import { currentLts, interpret, pickVersion, type VersionRequest } from './version.ts'
+import { chooseNode, unpublishedNode } from './version.ts'
 
 /** npm's packages with the official binaries, and OpenSSL's names for their architectures. */
 const packages = {
@@ -39,19 +40,20 @@ export interface Runtime {
 export async function provideNode(
   context: BuildContext,
   registry: Registry,
-  request: VersionRequest | undefined,
+  requests: readonly VersionRequest[],
   launch: boolean,
   project: Project,
 ): Promise<Runtime> {
   const { arch } = context.target
   const source = binariesFor(arch)
-  const version = await chooseVersion(context, registry, source.name, request)
+  const { version, where } = await chooseVersion(context, registry, source.name, requests)
   const layer = await context.layer('node', {
     title: `Node ${version}`,
     types: { launch, build: true, cache: true },
     key: { Node: version, architecture: arch, 'application directory': project.app.path },
     create: async dir => {
-      if (!(await registry.unpack(source.name, version, dir))) throw unpublished(version, request)
+      if (!(await registry.unpack(source.name, version, dir)))
+        throw unpublishedNode(version, where, await registry.versions(source.name))
       await tidy(dir, source.openssl)
       await addLibatomic(context, dir)
       return { env: runtimeEnv(project) }
@@ -79,23 +81,14 @@ async function chooseVersion(
   { log }: BuildContext,
   registry: Registry,
   source: string,
-  request: VersionRequest | undefined,
-): Promise<string> {
-  const asked = request ?? { spec: 'lts/*', where: 'default' }
-  const wanted = interpret(asked)
-  const version = wanted.kind === 'exact' ? wanted.version : pickVersion(wanted, await registry.versions(source), asked)
-  const why = request
-    ? `${request.where} asks for ${request.spec}`
-    : `the long-term support line, as nothing asks for another`
-  log.info(`Node ${version}: ${why}`)
-  return version
-}
-
-function unpublished(version: string, request: VersionRequest | undefined): BuildpackError {
-  return new BuildpackError(`there is no Node ${version}`, {
-    ...(request && { where: request.where }),
-    fix: `write for example "${currentLts}.x"`,
-  })
+  [first, ...others]: readonly VersionRequest[],
+): Promise<{ readonly version: string; readonly where: string }> {
+  const published = () => registry.versions(source)
+  const requests = [first ?? { value: 'lts/*', where: 'default' }, ...others] as const
+  const { version, request, why, warnings } = await chooseNode(requests, published)
+  for (const warning of warnings) log.warning(warning)
+  log.info(`Node ${version}: ${first ? why : 'the long-term support line, as nothing asks for another'}`)
+  return { version, where: request.where }
 }
 
 /** Keeps the program, its licence, and the headers for compiling packages in C++ on this architecture. */

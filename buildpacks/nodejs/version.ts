@@ -1,6 +1,16 @@
 import semver from 'semver'
-import { parseToml } from '../../lifecycle/spec/toml.ts'
-import { type App, BuildpackError, type Context, firstSetting } from '../sdk/index.ts'
+import {
+  type App,
+  BuildpackError,
+  type Context,
+  firstSetting,
+  fromEach,
+  fromMise,
+  fromToolVersions,
+  fromVersionFile,
+  type VersionRequest,
+} from '../sdk/index.ts'
+import { nearest } from '../sdk/nearest-version.ts'
 import type { PackageJson } from './package-json.ts'
 import type { Project } from './project.ts'
 
@@ -21,17 +31,14 @@ const ltsLines: Readonly<Record<string, number>> = {
 /** The default release line. It is preferred if several lines satisfy a request. */
 export const currentLts = Math.max(...Object.values(ltsLines))
 
-/** A requested version, and the place of the request: `>=22` in `package.json engines.node`. */
-export interface VersionRequest {
-  readonly spec: string
-  readonly where: string
-}
-
-/** The first request for a version of Node; undefined if there is none. */
-async function requestedVersion(
-  { app, env }: Pick<Context, 'app' | 'env'>,
-  { engines, devNode }: PackageJson,
-): Promise<VersionRequest | undefined> {
+/**
+ * All requests for a version of Node, the strongest first. A setting replaces the files' pins, and the ranges of package.json still apply.
+ * In a workspace, those of the application come before those of the root.
+ */
+export async function requestedNode(
+  { env }: Pick<Context, 'env'>,
+  { app, json, root, rootJson }: Project,
+): Promise<readonly VersionRequest[]> {
   const setting = firstSetting(
     env,
     'BP_NODE_VERSION',
@@ -39,45 +46,27 @@ async function requestedVersion(
     'GOOGLE_RUNTIME_VERSION',
     'RAILPACK_NODE_VERSION',
   )
-  if (setting) return { spec: setting.value, where: setting.name }
-  if (engines['node']?.trim()) return { spec: engines['node'].trim(), where: 'package.json engines.node' }
-  if (devNode !== undefined) return { spec: devNode, where: 'package.json devEngines.runtime' }
-  for (const where of ['.nvmrc', '.node-version']) {
-    const spec = firstLine(await app.read(where))
-    if (spec !== undefined) return { spec, where }
-  }
-  return (await fromToolVersions(app)) ?? (await fromMise(app))
+  const folders = [{ app, json }, ...(app === root ? [] : [{ app: root, json: rootJson }])]
+  if (setting) return [{ value: setting.value, where: setting.name }, ...folders.flatMap(({ json }) => rangesOf(json))]
+  const found = folders.map(async ({ app, json }) => [...rangesOf(json), ...(await pinsOf(app))])
+  return (await Promise.all(found)).flat()
 }
 
-/** The same for an application in a workspace, whose root may have the version files. */
-export async function requestedNode({ env }: Pick<Context, 'env'>, { app, json, root, rootJson }: Project) {
-  const own = await requestedVersion({ app, env }, json)
-  return own ?? (app === root ? undefined : await requestedVersion({ app: root, env }, rootJson))
+function rangesOf({ engines, devNode }: PackageJson): VersionRequest[] {
+  const ranges = [
+    { value: engines['node']?.trim() ?? '', where: 'package.json engines.node' },
+    { value: devNode ?? '', where: 'package.json devEngines.runtime' },
+  ]
+  return ranges.filter(({ value }) => value !== '')
 }
 
-/** nvm ignores text after `#`, and blank lines. `system` means the machine's own version, which is no request here. */
-function firstLine(text = ''): string | undefined {
-  const lines = text.split('\n').map(line => line.replace(/#.*/, '').trim())
-  const first = lines.find(line => line !== '')
-  return first === 'system' ? undefined : first
-}
-
-/** asdf's file: one tool per line, then its version and perhaps further versions as fallbacks. */
-async function fromToolVersions(app: App): Promise<VersionRequest | undefined> {
-  const found = /^[ \t]*(?:nodejs|node)[ \t]+([^\s#]+)/m.exec((await app.read('.tool-versions')) ?? '')
-  return found?.[1] === undefined || found[1] === 'system' ? undefined : { spec: found[1], where: '.tool-versions' }
-}
-
-/** mise's file: `[tools] node = "24"`, or a list, or a table with a version. */
-async function fromMise(app: App): Promise<VersionRequest | undefined> {
-  const where = await app.firstOf(['mise.toml', '.mise.toml'])
-  if (where === undefined) return undefined
-  const { tools } = parseToml((await app.read(where)) ?? '', where)
-  const node: unknown = (tools as Record<string, unknown> | undefined)?.['node']
-  const first: unknown = Array.isArray(node) ? node[0] : node
-  const spec = typeof first === 'object' && first !== null && 'version' in first ? first.version : first
-  if (spec === 'system') return undefined
-  return typeof spec === 'string' || typeof spec === 'number' ? { spec: String(spec), where } : undefined
+async function pinsOf(app: App): Promise<VersionRequest[]> {
+  return fromEach([
+    fromVersionFile(app, '.nvmrc'),
+    fromVersionFile(app, '.node-version'),
+    fromToolVersions(app, 'nodejs', 'node'),
+    fromMise(app, 'node', 'nodejs'),
+  ])
 }
 
 /** The meaning of a request: one version, or the newest of a range. */
@@ -86,19 +75,19 @@ export type Wanted =
   | { readonly kind: 'range'; readonly range: string; readonly prefer: 'lts' | 'newest' }
 
 /** @throws BuildpackError for a text that is not a version, range or name */
-export function interpret({ spec, where }: VersionRequest): Wanted {
-  const name = spec.toLowerCase()
+export function interpret({ value, where }: VersionRequest): Wanted {
+  const name = value.toLowerCase()
   if (['node', 'latest', 'current', 'stable'].includes(name)) return { kind: 'range', range: '*', prefer: 'newest' }
   if (['lts', 'lts/*', 'active'].includes(name)) return ltsRange(currentLts)
   if (name.startsWith('lts/')) {
     const line = ltsLine(name.slice('lts/'.length))
     if (line !== undefined) return ltsRange(line)
   }
-  const version = semver.valid(spec, { loose: true })
+  const version = semver.valid(value, { loose: true })
   if (version !== null) return { kind: 'exact', version }
-  const range = semver.validRange(spec, { loose: true })
+  const range = semver.validRange(value, { loose: true })
   if (range !== null) return { kind: 'range', range, prefer: 'lts' }
-  throw new BuildpackError(`${JSON.stringify(spec.slice(0, 100))} is not a version of Node or a range of versions`, {
+  throw new BuildpackError(`${JSON.stringify(value.slice(0, 100))} is not a version of Node or a range of versions`, {
     where,
     fix: `write for example "${currentLts}.x"`,
   })
@@ -112,17 +101,77 @@ function ltsLine(name: string): number | undefined {
   return ltsLines[name]
 }
 
+export interface ChosenNode {
+  readonly version: string
+  /** The request that decides: the first exact one, else the first. */
+  readonly request: VersionRequest
+  /** The requests that the version satisfies, as text. */
+  readonly why: string
+  /** Requests that have no effect, each with both places. */
+  readonly warnings: readonly string[]
+}
+
 /**
- * The newest version in the range. It prefers the current long-term support line, since `>=18` does not ask for a release of last week.
- * @throws BuildpackError that names the available release lines if there is none
+ * The newest version that satisfies all requests. If there is none, the later request of two that contradict each other has no effect.
+ * @param published lists the versions of the registry; not called if a request names one version
+ * @throws BuildpackError if a request is not a version, or if no version satisfies the first
  */
-export function pickVersion(wanted: Wanted & { kind: 'range' }, published: readonly string[], request: VersionRequest) {
-  const lts = wanted.prefer === 'lts' ? published.filter(version => semver.major(version) === currentLts) : []
-  const version = semver.maxSatisfying([...lts], wanted.range) ?? semver.maxSatisfying([...published], wanted.range)
-  if (version !== null) return version
-  const lines = [...new Set(published.map(v => semver.major(v)))].toSorted((a, b) => a - b)
-  throw new BuildpackError(`no version of Node satisfies ${JSON.stringify(request.spec)}`, {
-    where: request.where,
+export async function chooseNode(
+  [first, ...others]: readonly [VersionRequest, ...VersionRequest[]],
+  published: () => Promise<readonly string[]>,
+): Promise<ChosenNode> {
+  const kept = [{ ...first, wanted: interpret(first) }]
+  const warnings: string[] = []
+  for (const request of others) {
+    const more = [...kept, { ...request, wanted: interpret(request) }]
+    if ((await fitting(more, published)).length > 0) kept.splice(0, kept.length, ...more)
+    else warnings.push(`${describe(kept)}, but ${request.where} for ${request.value}, which has no effect`)
+  }
+  const versions = await fitting(kept, published)
+  const version = newest(versions, kept)
+  if (version === undefined) throw unsatisfied(first, await published())
+  const request = kept.find(({ wanted }) => wanted.kind === 'exact') ?? first
+  return { version, request, why: describe(kept), warnings }
+}
+
+type Understood = VersionRequest & { readonly wanted: Wanted }
+
+async function fitting(requests: readonly Understood[], published: () => Promise<readonly string[]>) {
+  const exact = requests.map(({ wanted }) => wanted).find(wanted => wanted.kind === 'exact')
+  const versions = exact === undefined ? await published() : [exact.version]
+  return versions.filter(version => requests.every(({ wanted }) => meets(version, wanted)))
+}
+
+/** `package.json engines.node asks for >=18, .nvmrc for 20`. */
+function describe([first, ...others]: readonly VersionRequest[]): string {
+  const rest = others.map(({ value, where }) => `, ${where} for ${value}`)
+  return `${first?.where} asks for ${first?.value}${rest.join('')}`
+}
+
+function meets(version: string, wanted: Wanted): boolean {
+  return wanted.kind === 'exact' ? semver.eq(version, wanted.version) : semver.satisfies(version, wanted.range)
+}
+
+/** It prefers the current long-term support line, since `>=18` does not ask for a release of last week. */
+function newest(versions: readonly string[], requests: readonly Understood[]): string | undefined {
+  const sorted = versions.toSorted(semver.rcompare)
+  if (requests.some(({ wanted }) => wanted.kind === 'range' && wanted.prefer === 'newest')) return sorted[0]
+  return sorted.find(version => semver.major(version) === currentLts) ?? sorted[0]
+}
+
+function unsatisfied({ value, where }: VersionRequest, published: readonly string[]): BuildpackError {
+  const lines = [...new Set(published.map(version => semver.major(version)))].toSorted((a, b) => a - b)
+  return new BuildpackError(`no version of Node satisfies ${JSON.stringify(value)}`, {
+    where,
     fix: `there are versions ${lines[0]} to ${lines.at(-1)}: write for example "${currentLts}.x"`,
+  })
+}
+
+/** The error for a version that the registry does not have. */
+export function unpublishedNode(version: string, where: string, published: readonly string[]) {
+  const releases = published.filter(each => semver.prerelease(each) === null)
+  return new BuildpackError(`there is no Node ${version}`, {
+    where,
+    fix: `the nearest is ${nearest(releases, version)}; "${currentLts}.x" is the newest of the long-term support line`,
   })
 }

@@ -11,6 +11,7 @@ import {
   type VersionRequest,
 } from '../sdk/index.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
+import { nearest } from '../sdk/nearest-version.ts'
 import { tableOf } from '../sdk/tables.ts'
 
 /** The combination of all requests for a version of Python. */
@@ -75,17 +76,6 @@ export async function chooseVersion(
     where: request?.where,
     fix: `the nearest is ${nearest([debian, ...others], request?.value ?? '')}: ask for that, or for ${minorOf(debian)}, which is Debian's; on offer are ${minors.join(', ')}`,
   })
-}
-
-/** The version nearest to the one in a text, compared by minor versions, then by patches, of which the last is the newest. */
-export function nearest(versions: readonly string[], text: string): string {
-  const numbers = (version: string) => version.split('.').map(Number)
-  const [major = 0, minor = 0, patch = 99] = numbers(/\d+(?:\.\d+)*/.exec(text)?.[0] ?? '')
-  const distance = (version: string) => {
-    const [a = 0, b = 0, c = 0] = numbers(version)
-    return Math.abs((a - major) * 1000 + b - minor) * 1000 + Math.abs(c - patch)
-  }
-  return versions.toSorted((a, b) => distance(a) - distance(b))[0] ?? ''
 }
 
 /** The requests that the chosen version breaks: both places for the warning. */

@@ -187,10 +187,51 @@ describe('the version of Node', () => {
       { 'package.json': json({ engines: { node: '22' } }), '.nvmrc': '20', '.node-version': '18' },
       'Node 22.21.0: package.json engines.node asks for 22',
     ],
+    [
+      'the newest version that all requests allow',
+      { 'package.json': json({ engines: { node: '>=18' } }), '.nvmrc': '<26', '.node-version': '22' },
+      'Node 22.21.0: package.json engines.node asks for >=18, .nvmrc for <26, .node-version for 22',
+    ],
+    [
+      'a pin within the range',
+      { 'package.json': json({ engines: { node: '>=18' } }), '.nvmrc': 'v22.20.0' },
+      'Node 22.20.0: package.json engines.node asks for >=18, .nvmrc for v22.20.0',
+    ],
   ])('%s', async (_name, app, expected) => expect(await versionOf(app)).toBe(expected))
 
   it.each(['BP_NODE_VERSION', 'GOOGLE_NODEJS_VERSION', 'RAILPACK_NODE_VERSION'])('%s wins', async name => {
     expect(await versionOf({ '.nvmrc': '22' }, { [name]: '20.x' })).toBe(`Node 20.19.5: ${name} asks for 20.x`)
+  })
+
+  it.each<[string, Tree, Record<string, string>, string]>([
+    [
+      'a file and the range of package.json',
+      { 'package.json': json({ engines: { node: '22.x' } }), '.nvmrc': '20.19.5' },
+      {},
+      'Warning: package.json engines.node asks for 22.x, but .nvmrc for 20.19.5, which has no effect',
+    ],
+    [
+      'two files',
+      { '.nvmrc': '20', '.node-version': '22.20.0' },
+      {},
+      'Warning: .nvmrc asks for 20, but .node-version for 22.20.0, which has no effect',
+    ],
+    [
+      'a setting and the range of package.json',
+      { 'package.json': json({ engines: { node: '>=22' } }) },
+      { BP_NODE_VERSION: '20' },
+      'Warning: BP_NODE_VERSION asks for 20, but package.json engines.node for >=22, which has no effect',
+    ],
+  ])('a contradiction is a warning with both places: %s', async (_name, app, env, expected) => {
+    const { project } = await nodeProject({ 'index.js': '', ...app }, env)
+    expect((await project.build()).output).toContain(expected)
+  })
+
+  it('a setting replaces what files pin, without a warning', async () => {
+    const { project } = await nodeProject({ 'index.js': '', '.nvmrc': '20' }, { BP_NODE_VERSION: '22' })
+    const { output } = await project.build()
+    expect(output).toContain('Node 22.21.0: BP_NODE_VERSION asks for 22\n')
+    expect(output).not.toContain('.nvmrc')
   })
 
   it.each<[string, Tree, RegExp]>([
@@ -204,7 +245,7 @@ describe('the version of Node', () => {
     [
       'an exact version that was never published',
       { '.nvmrc': '24.99.0' },
-      /Error: \.nvmrc: there is no Node 24\.99\.0/,
+      /Error: \.nvmrc: there is no Node 24\.99\.0\n {2}the nearest is 24\.11\.0/,
     ],
   ])('%s is an error', async (_name, app, expected) => {
     const { project } = await nodeProject({ 'index.js': '', ...app })
