@@ -59,7 +59,7 @@ exit 5
     const args = [...build('tools', 'fails'), '--interactive', '--env', 'GIVEN=by the user']
     const { code, output } = await onTerminal(args, typed)
     expect(output).toContain('bin/build exited with status 7')
-    expect(output).toContain('A shell in the sandbox of build')
+    expect(output).toContain('a shell in the sandbox of build')
     expect(output).toContain(
       "[it's of the first|by the user|/cnb/buildpacks/test_fails/1.0.0]\nthe tool ran\n/workspace\nleft\nof the app\n1000\n",
     )
@@ -70,7 +70,7 @@ exit 5
   it('does so for detection, and for nothing else', async () => {
     const build = await project()
     const broken = await onTerminal([...build('breaks'), '--interactive'], 'echo "in $CNB_BUILDPACK_DIR"; exit\n')
-    expect(broken.output).toContain('A shell in the sandbox of detect')
+    expect(broken.output).toContain('a shell in the sandbox of detect')
     expect(broken.output).toContain('in /cnb/buildpacks/test_breaks/1.0.0\n')
     expect(broken.code).toBe(21)
     const good = await onTerminal([...build('works'), '--interactive'], '')

@@ -40,7 +40,7 @@ describe('bale run', () => {
       [`${dir}/data:/bin/x`, '/bin is a symbolic link in the image'],
       [`${dir}/data:/etc/passwd`, '/etc/passwd is a file in the image'],
       [`${dir}/none:/data`, 'no such file'],
-      [`${dir}/data:/a/../etc`, 'not in its plain form'],
+      [`${dir}/data:/a/../etc`, 'not a normalised absolute path'],
     ]) {
       const refused = await bale(['run', 'bale-test-run-volume', '--volume', volume as string])
       expect([refused.code === 0, refused.stdout, refused.stderr]).toEqual([

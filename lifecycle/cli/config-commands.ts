@@ -26,29 +26,29 @@ export function addConfig(program: Command, run: Run): void {
         await run(options, async context => (await configs()).valueCommand(context, name, text, options))
       })
   }
-  single('default-builder', 'The builder of builds that name none.', new Argument('[builder]'))
-  single('pull-policy', 'When images are read from their registry.', new Argument('[policy]').choices(pullPolicies))
+  single('default-builder', 'The default builder.', new Argument('[builder]'))
+  single('pull-policy', 'When to pull images from their registry.', new Argument('[policy]').choices(pullPolicies))
   single(
     'default-destination',
-    'Where images with plain names go: the local store, or the Docker daemon.',
+    'Where to write images with plain names: the local store or the Docker daemon.',
     new Argument('[place]').choices(['store', 'docker']),
   )
   addMirrors(group, run, 'run-image-mirrors', {
-    description: 'More names of run images, tried first.',
+    description: 'Mirrors of run images, which are tried first.',
     argument: '<image>',
-    what: 'the run image, as its builder names it',
+    what: 'the run image, by its name in the builder',
     mirror: '--mirror <image>',
   })
   addMirrors(group, run, 'registry-mirrors', {
-    description: 'Registries that are asked for the builders and run images of builds before another one.',
+    description: 'Mirrors of registries, which are tried first for builders and run images.',
     argument: '<registry>',
     what: 'the registry, with its port: docker.io',
     mirror: '--mirror <registry>',
   })
   program
     .command('report')
-    .description('Show what a bug report needs: versions, settings, and what this machine can do.')
-    .option('-e, --explicit', 'names of builders and registries too')
+    .description('Show what a bug report needs: versions, settings and capabilities of this machine.')
+    .option('-e, --explicit', 'also show names of builders and registries')
     .action(async (options: GlobalOptions) => {
       await run(options, async context => (await import('./commands/report.ts')).reportCommand(context, options))
     })
@@ -83,7 +83,7 @@ function addMirrors(
     .command('add')
     .description(`Add to the ${kind}.`)
     .argument(texts.argument, texts.what)
-    .requiredOption(`-m, ${texts.mirror}`, 'another place of the same (repeatable)', collect)
+    .requiredOption(`-m, ${texts.mirror}`, 'a mirror (repeatable)', collect)
     .action(async (name: string, options: GlobalOptions) => {
       await run(options, async context => (await configs()).addMirrorCommand(context, kind, name, options))
     })
@@ -91,7 +91,7 @@ function addMirrors(
     .command('remove')
     .description(`Remove from the ${kind}.`)
     .argument(texts.argument)
-    .option(`-m, ${texts.mirror}`, 'the one to forget (repeatable; default: all)', collect)
+    .option(`-m, ${texts.mirror}`, 'the mirror to remove (repeatable; default: all)', collect)
     .action(async (name: string, options: GlobalOptions) => {
       await run(options, async context => (await configs()).removeMirrorCommand(context, kind, name, options))
     })

@@ -212,7 +212,7 @@ export class Stopped extends BaleError {
 
 /** Stops when the output is closed: `bale build … | head` ends as it does for other programs, but cleans up (O03). */
 function unheard(error: Error): BaleError {
-  if (isErrno(error, 'EPIPE')) return new Stopped('SIGPIPE', 'stopped, since nobody reads the output any more')
+  if (isErrno(error, 'EPIPE')) return new Stopped('SIGPIPE', 'stopped: the reader of the output closed it')
   return new BaleError('filesystem', `it cannot be written: ${error.message}`, {
     where: 'standard output',
     cause: error,

@@ -15,21 +15,22 @@ export function addRun(program: Command, run: Run): void {
     .option('-e, --env <name=value>', 'a variable for the process (repeatable)', collect)
     .option('--env-file <file>', 'a file of such variables, one per line (repeatable)', collect)
     .addOption(
-      new Option('--network <mode>', 'what it can reach, and from where it is reached')
-        .choices(['none', 'host'])
-        .default('host'),
+      new Option('--network <mode>', 'the network that the program uses').choices(['none', 'host']).default('host'),
     )
-    .option('--platform <platform>', "which image of an index: linux/amd64 or linux/arm64 (default: this machine's)")
-    .option('--process <type>', 'the process to start, instead of the default')
+    .option(
+      '--platform <platform>',
+      "the image to run from an index: linux/amd64 or linux/arm64 (default: this machine's)",
+    )
+    .option('--process <type>', 'the process to start (default: the default process of the image)')
     .option(
       '-v, --volume <host:path[:rw]>',
-      'a file or directory of this machine, read-only unless told (repeatable)',
+      'a file or directory of this machine to mount, read-only by default (repeatable)',
       collect,
     )
     .option('-m, --memory <size>', 'how much memory it may use: 512MB (default: no limit)')
     .option(
       '-p, --publish <[address:]port:port>',
-      'a port of this machine that leads to one of the program (repeatable)',
+      'publish a port of the program on this machine (repeatable)',
       collect,
     )
     .option('--verbose', 'print details of a failure')
@@ -56,7 +57,7 @@ export function addInspect(program: Command, run: Run): void {
   program
     .command('inspect')
     .argument('<image>', 'an image in the local store, in a registry, or in a file or directory named as for build')
-    .description('Show what an image is made of.')
+    .description('Show the contents of an image.')
 
     .addOption(outputOption())
     .option('-v, --verbose', 'print details of a failure')
@@ -76,8 +77,8 @@ export function addInspect(program: Command, run: Run): void {
 export function addHistory(program: Command, run: Run): void {
   program
     .command('history')
-    .argument('[image]', 'the name of an app, or with a tag of one image (default: all apps)')
-    .description('List past builds on this machine, the last one first: result, digest, and what they changed.')
+    .argument('[image]', 'the name of an app, or NAME:TAG of one image (default: all apps)')
+    .description('List past builds on this machine, newest first: result, digest and changes.')
     .addOption(outputOption())
     .addHelpText('after', examples('bale history', 'bale history hello', 'bale history hello --output json'))
     .action(async (image: string | undefined, options: GlobalOptions) => {
@@ -88,8 +89,8 @@ export function addHistory(program: Command, run: Run): void {
   program
     .command('logs')
     .argument('<image>', 'the name of an app')
-    .argument('[build]', 'the number that bale history shows (default: the last one)')
-    .description('Show what one of the last builds of an app printed.')
+    .argument('[build]', 'the number that bale history shows (default: the newest)')
+    .description('Show the log of a recent build of an app.')
     .addOption(outputOption())
     .addHelpText('after', examples('bale logs hello', 'bale logs hello 12'))
     .action(async (image: string, build: string | undefined, options: GlobalOptions) => {
@@ -102,7 +103,7 @@ export function addHistory(program: Command, run: Run): void {
 export function addImage(program: Command, run: Run): void {
   const group = program
     .command('image')
-    .description('The images in the local store.')
+    .description('Images in the local store: list, remove, tag, push and save them.')
     .addHelpText('after', examples('bale image ls', 'bale image push hello localhost:5000/hello'))
   const add = (usage: string, description: string, ...example: string[]): Command => {
     return withOutput(group.command(usage).description(description)).addHelpText('after', examples(...example))
@@ -111,26 +112,26 @@ export function addImage(program: Command, run: Run): void {
   add('ls', 'List them.', 'bale image ls').action(async (options: GlobalOptions) => {
     await run(options, async context => (await images()).listCommand(context))
   })
-  add('rm <image...>', 'Remove them, and what only they use.', 'bale image rm hello').action(
+  add('rm <image...>', 'Remove images, and the layers that only they use.', 'bale image rm hello').action(
     async (names: string[], options: GlobalOptions) => {
       await run(options, async context => (await images()).removeCommand(context, names))
     },
   )
-  add('tag <image> <name>', 'Give one another name.', 'bale image tag hello hello:1.0').action(
+  add('tag <image> <name>', 'Give an image another name.', 'bale image tag hello hello:1.0').action(
     async (image: string, name: string, options: GlobalOptions) => {
       await run(options, async context => (await images()).tagCommand(context, image, name))
     },
   )
   add(
     'push <image> [name]',
-    'Push one to the registry that its name, or another, means.',
+    'Push an image to the registry in its name, or in another name.',
     'bale image push hello localhost:5000/hello',
     'bale image push bale.local/stacks/trixie:run localhost:5000/run --format docker',
   )
     .addOption(
       new Option(
         '-f, --format <format>',
-        'its media types (default: those it has); docker for what others rebase',
+        'the media types (default: unchanged); docker if other tools rebase the image',
       ).choices(['oci', 'docker']),
     )
     .action(async (image: string, name: string | undefined, options: GlobalOptions) => {
@@ -138,7 +139,7 @@ export function addImage(program: Command, run: Run): void {
     })
   add(
     'save <image> <destination>',
-    'Write one to a file, a directory or a daemon.',
+    'Write an image to a file, a directory or a daemon.',
     'bale image save hello docker-archive:hello.tar',
     'bale image save hello oci:out:latest',
   ).action(async (image: string, destination: string, options: GlobalOptions) => {

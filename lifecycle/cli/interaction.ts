@@ -10,7 +10,7 @@ import { renderError } from './render/error.ts'
  */
 export function interactionOf(context: CommandContext): Interaction {
   if (!isatty(0) || !isatty(1))
-    throw new BaleError('usage', 'a shell needs a terminal, and input or output is none here', {
+    throw new BaleError('usage', 'a shell needs a terminal, but input or output is not a terminal', {
       where: '--interactive',
       fix: 'leave it out, or run this in a terminal, without | and >',
     })
@@ -18,7 +18,7 @@ export function interactionOf(context: CommandContext): Interaction {
     begin(phase, error) {
       context.releaseSignals()
       context.print(renderError(error, { color: context.color, verbose: false }).trimEnd())
-      context.print(`A shell in the sandbox of ${phase}; when it ends, the build has failed`)
+      context.print(`This is a shell in the sandbox of ${phase}; exit it to end the failed build`)
     },
     signals: process,
     term: context.env['TERM'],

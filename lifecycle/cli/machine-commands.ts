@@ -7,11 +7,13 @@ import { examples, type Run, withOutput } from './options.ts'
 export function addCache(program: Command, run: Run): void {
   const group = program.command('cache').description('Caches of builds and runs: list and prune them.')
   const output = () =>
-    new Option('--output <format>', 'for people or for programs').choices(['human', 'json']).default('human')
+    new Option('--output <format>', 'the output format: for people or for programs')
+      .choices(['human', 'json'])
+      .default('human')
   const caches = async () => import('./commands/cache.ts')
   group
     .command('ls')
-    .description('List it: of which app, how large, and when it was used last.')
+    .description('List the caches with their apps, sizes and times of last use.')
     .addOption(output())
     .addHelpText('after', examples('bale cache ls', 'bale cache ls --output json'))
     .action(async (options: GlobalOptions) => {
@@ -19,10 +21,15 @@ export function addCache(program: Command, run: Run): void {
     })
   group
     .command('prune')
-    .description('Remove what was not used for 30 days, and what killed builds left. Builds may go on meanwhile.')
-    .option('--older-than <age>', 'what was not used for so long: 12h, 30d, 2w')
-    .option('--keep-size <size>', 'the least recently used, until the rest is no larger: 500MB, 10GB')
-    .addOption(new Option('--all', 'everything that is not in use').conflicts(['olderThan', 'keepSize']))
+    .description(
+      'Remove caches that were not used for 30 days, and files that killed builds left. Safe while builds run.',
+    )
+    .option('--older-than <age>', 'remove caches that were not used for this time: 12h, 30d, 2w')
+    .option(
+      '--keep-size <size>',
+      'remove the least recently used caches, until the rest has at most this size: 500MB, 10GB',
+    )
+    .addOption(new Option('--all', 'remove all caches that no build is using').conflicts(['olderThan', 'keepSize']))
     .addOption(output())
     .addHelpText(
       'after',
@@ -36,11 +43,11 @@ export function addCache(program: Command, run: Run): void {
 export function addStack(program: Command, run: Run): void {
   const group = program
     .command('stack')
-    .description('The images that apps are built in and run on.')
+    .description('Stacks: the images that apps are built in and run on.')
     .addHelpText('after', examples('bale stack create'))
   withOutput(group.command('create'))
     .argument('[dir]', "a directory with a stack.toml (default: that of Bale's own stack)")
-    .description('Make a stack from Debian packages, with their newest versions.')
+    .description('Make a stack from the newest Debian packages.')
     .option('--platform <platform>', "linux/amd64 or linux/arm64 (default: this machine's)")
     .addHelpText('after', examples('bale stack create', 'bale stack create stacks/trixie'))
     .action(async (dir: string | undefined, options: GlobalOptions) => {

@@ -24,11 +24,11 @@ export const collectList = (value: string, before: string[] = []): string[] => [
 export const withOutput = (command: Command): Command =>
   command
     .addOption(new Option('-q, --quiet', 'print warnings and the result only').conflicts('verbose'))
-    .option('-v, --verbose', 'print more: what every buildpack said, and why things failed')
-    .option('--no-color', 'no colours; the variable NO_COLOR means the same')
+    .option('-v, --verbose', 'print more: the output of every buildpack, and the causes of failures')
+    .option('--no-color', 'print without colours, as the variable NO_COLOR does')
 
 export const formats = ['human', 'json', 'yaml', 'toml'] as const
 export type OutputFormat = (typeof formats)[number]
 
 export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'for people or for programs').choices(formats).default('human')
+  new Option('-o, --output <format>', 'the output format: for people or for programs').choices(formats).default('human')

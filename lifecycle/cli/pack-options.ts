@@ -10,7 +10,7 @@ const without: readonly (readonly [flags: string, key: keyof GlobalOptions, why:
   ['--trust-builder', 'trustBuilder', 'analysis, restore and export never run in the builder'],
   ['--trust-extra-buildpacks', 'trustExtraBuildpacks', 'analysis, restore and export never run in the builder'],
   ['--lifecycle-image <image>', 'lifecycleImage', 'analysis, restore and export never run in the builder'],
-  ['--disable-system-buildpacks', 'disableSystemBuildpacks', 'system buildpacks of builders are not added'],
+  ['--disable-system-buildpacks', 'disableSystemBuildpacks', 'Bale never adds the system buildpacks of builders'],
   ['--userns-host', 'usernsHost', 'there is no daemon whose user namespace could be used'],
 ]
 
@@ -38,7 +38,7 @@ export function fromPack(options: GlobalOptions, note: (text: string) => void): 
   const [image, other] = [options.cacheImage, ...caches.map(({ cacheImage }) => cacheImage)].filter(
     name => name !== undefined,
   )
-  if (other !== undefined) throw wrong(`…name=${other}`, `there is one image for the cache already: ${image}`)
+  if (other !== undefined) throw wrong(`…name=${other}`, `a cache image is already given: ${image}`)
   return {
     ...options,
     ...(image !== undefined && { cacheImage: image }),
@@ -59,7 +59,7 @@ function parseEntries(text: string): Entry[] {
     if (key === 'type') entries.push(new Map())
     const entry = entries.at(-1)
     if (entry === undefined || !['type', 'format', 'name', 'source'].includes(key))
-      throw wrong(text, `${JSON.stringify(field)} is not expected there`)
+      throw wrong(text, `${JSON.stringify(field)} is not a known key here`)
     entry.set(key, value)
   }
   if (entries.length === 0) throw wrong(text, 'it says nothing')
@@ -69,13 +69,13 @@ function parseEntries(text: string): Entry[] {
 
 function check(text: string, entry: Entry): void {
   const [type, format = 'volume'] = [entry.get('type'), entry.get('format')]
-  if (type !== 'build' && type !== 'launch') throw wrong(text, 'the type is build or launch')
-  if (!['volume', 'image', 'bind'].includes(format)) throw wrong(text, 'the format is volume, image or bind')
-  if (format === 'image' && type === 'launch') throw wrong(text, 'a cache for launch is not an image')
-  if (format === 'image' && !entry.get('name')) throw wrong(text, 'an image needs a name')
+  if (type !== 'build' && type !== 'launch') throw wrong(text, 'type must be build or launch')
+  if (!['volume', 'image', 'bind'].includes(format)) throw wrong(text, 'format must be volume, image or bind')
+  if (format === 'image' && type === 'launch') throw wrong(text, 'a launch cache cannot be an image')
+  if (format === 'image' && !entry.get('name')) throw wrong(text, 'format=image needs a name')
   if (format === 'bind' && entry.get('source')?.includes(','))
     throw wrong(text, 'the directory has a comma in its name')
-  if (format === 'bind' && !entry.get('source')) throw wrong(text, 'a directory needs a source')
+  if (format === 'bind' && !entry.get('source')) throw wrong(text, 'format=bind needs a source')
 }
 
 function fromEntry(
@@ -84,13 +84,13 @@ function fromEntry(
 ): Pick<GlobalOptions, 'cacheImage' | 'cacheFrom' | 'cacheTo'> {
   const [name, source = ''] = [entry.get('name'), entry.get('source')]
   if (entry.get('type') === 'launch') {
-    note('--cache type=launch changes nothing: layers of images are kept in the local store')
+    note('--cache type=launch changes nothing: Bale keeps image layers in the local store')
     return {}
   }
   if (entry.get('format') === 'image') return { cacheImage: name }
   if (entry.get('format') === 'bind')
     return { cacheFrom: [`type=local,src=${source}`], cacheTo: [`type=local,dest=${source}`] }
-  if (name !== undefined) note(`--cache name=${name} changes nothing: each application has a cache of its own`)
+  if (name !== undefined) note(`--cache name=${name} changes nothing: each application has its own cache`)
   return {}
 }
 

@@ -41,7 +41,7 @@ export async function runProgram(argv: readonly string[], process: ProgramProces
       error.code === 'commander.excessArguments' &&
       /^(build|plan)$/.test(words[0] ?? '')
     )
-      process.stderr.write(`The directory of the source goes after --path: bale ${words[0]} NAME --path DIR\n`)
+      process.stderr.write(`Write the directory of the source after --path: bale ${words[0]} NAME --path DIR\n`)
     if (error instanceof CommanderError)
       return error.exitCode === 0 ? 0 : exitStatus(new BaleError('usage', error.message))
     // A failure after a stop is a consequence of the stop.
@@ -96,7 +96,7 @@ function asOurs(command: Command, { stdout, stderr }: ProgramProcess): void {
   for (let c: Command | null = command; c !== null; c = c.parent) words.unshift(c.name())
   command
     .exitOverride()
-    .showHelpAfterError(`Fix: ${words.join(' ')} --help shows what it takes`)
+    .showHelpAfterError(`Fix: ${words.join(' ')} --help shows its arguments and options`)
     .configureOutput({
       writeOut: text => void stdout.write(text),
       writeErr: text => void stderr.write(text),

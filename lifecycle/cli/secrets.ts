@@ -26,7 +26,7 @@ async function readSecret(text: string, env: Env): Promise<BuildSecret> {
   }
   const [id, src, variable] = [fields.get('id'), fields.get('src'), fields.get('env')]
   if (id === undefined) throw bad('the secret has no id')
-  if (src !== undefined && variable !== undefined) throw bad(`the secret ${id} is in a file and in a variable`)
+  if (src !== undefined && variable !== undefined) throw bad(`the secret ${id} has both a file and a variable`)
   const key = fields.get('key') ?? (src === undefined ? id : basename(src))
   const type = fields.get('type') ?? id
   if (src !== undefined) {
@@ -38,7 +38,7 @@ async function readSecret(text: string, env: Env): Promise<BuildSecret> {
   const name = variable ?? id
   const value = env[name]
   if (value === undefined || value === '')
-    throw new BaleError('arguments', `the secret ${id} is not there: the variable ${name} is not set`, {
+    throw new BaleError('arguments', `the secret ${id} is missing: the variable ${name} is not set`, {
       where: '--secret',
       fix,
     })

@@ -41,10 +41,10 @@ export function parseBuildPlatforms(text: string | undefined): readonly [Platfor
     // The only variant of arm64 is v8, which tools may leave out.
     if (isKnown && (variant === undefined || (architecture === 'arm64' && variant === 'v8')))
       return { os, architecture }
-    throw bad(`Bale builds no images for ${one}`, `write ${known.join(' or ')}, or both: ${known.join(',')}`)
+    throw bad(`Bale cannot build images for ${one}`, `write ${known.join(' or ')}, or both: ${known.join(',')}`)
   })
   const twice = platforms.find((p, n) => platforms.findIndex(q => q.architecture === p.architecture) < n)
-  if (twice !== undefined) throw bad(`linux/${twice.architecture} is there twice`, 'name each platform once')
+  if (twice !== undefined) throw bad(`linux/${twice.architecture} is given twice`, 'name each platform once')
   return platforms as [Platform, ...Platform[]]
 }
 
@@ -95,14 +95,10 @@ export function parseId(text: string | undefined, where: '--uid' | '--gid'): num
   if (text === undefined) return undefined
   const lowest = where === '--uid' ? 1 : 0
   if (/^\d{1,10}$/.test(text) && Number(text) >= lowest && Number(text) <= highestId) return Number(text)
-  throw new BaleError(
-    'usage',
-    `${JSON.stringify(text)} is not the number of a ${where === '--uid' ? 'user' : 'group'}`,
-    {
-      where,
-      fix: `write a number from ${lowest} to ${highestId}`,
-    },
-  )
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a ${where === '--uid' ? 'user' : 'group'} id`, {
+    where,
+    fix: `write a number from ${lowest} to ${highestId}`,
+  })
 }
 
 /** Parses registries as host and port. */
@@ -144,9 +140,10 @@ export function parseVolumes(texts: readonly string[] = [], own = taken, whose =
     if (mode !== 'ro' && mode !== 'rw') throw bad(`has the mode ${JSON.stringify(mode)}`)
     if (!/^\.{0,2}\//.test(host))
       throw bad('names no directory of this machine: Bale has no named volumes', 'write a path: ./NAME or /DIR/NAME')
-    if (!isPlainPath(path)) throw bad('has a target that is not in its plain form', `write ${posix.resolve(path)}`)
+    if (!isPlainPath(path))
+      throw bad('has a target that is not a normalised absolute path', `write ${posix.resolve(path)}`)
     if (own.some(dir => path === dir || path.startsWith(`${dir}/`)))
-      throw bad(`is at a place that ${whose} uses itself`, 'choose another target')
+      throw bad(`has a target that ${whose} uses itself`, 'choose another target')
     return { hostPath: resolve(host), path, access: mode === 'rw' ? 'read-write' : 'read-only' }
   })
 }
@@ -161,14 +158,14 @@ export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
     if (match === null) throw bad('is not a port to publish')
     const host = match[1]?.replace(/^\[(.*)\]$/, '$1')
     if (host !== undefined && host !== 'localhost' && isIP(host) === 0)
-      throw bad(`has the address ${host}, which is none`)
+      throw bad(`has the address ${host}, which is invalid`)
     const [port, to] = [Number(match[2]), Number(match[3])]
     if ([port, to].some(number => number < 1 || number > 65_535))
-      throw bad('has a port that is none', 'ports are 1 to 65535')
+      throw bad('has an invalid port', 'ports are 1 to 65535')
     if (port === to && host !== undefined && host !== '0.0.0.0' && host !== '::')
       throw bad(
-        'is the program’s own port: it is in this machine’s network, so the program decides at which addresses it listens',
-        'publish at another port, or have the program listen at that address',
+        'is the port on which the program listens; with the network of this machine, the program itself chooses the address',
+        'publish another port, or let the program listen on that address',
       )
     return { host, port, to }
   })

@@ -59,7 +59,7 @@ export function readPairs(given: readonly string[] | undefined, where: string): 
       throw new BaleError('usage', `${JSON.stringify(entry)} has no value`, { where, fix: 'write NAME=VALUE' })
     const name = entry.slice(0, equals)
     if (name.startsWith('io.buildpacks.'))
-      throw new BaleError('usage', `${name} is for the lifecycle`, { where, fix: 'use a name of your own' })
+      throw new BaleError('usage', `${name} is reserved for the lifecycle`, { where, fix: 'use another name' })
     pairs[name] = entry.slice(equals + 1)
   }
   return pairs

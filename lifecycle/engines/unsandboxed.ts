@@ -69,7 +69,7 @@ async function checkSupervisor(supervisor: string): Promise<void> {
   await access(supervisor, constants.X_OK).catch((cause: unknown) => {
     throw new BaleError('engine', 'the program that watches over the buildpacks’ processes is missing', {
       where: supervisor,
-      fix: 'use a whole lifecycle, as npm run dist makes it',
+      fix: 'use a complete lifecycle, as npm run dist makes it',
       cause,
     })
   })

@@ -109,7 +109,7 @@ function missing({ image, publish }: RebaseOptions, stores: Stores, where: strin
   const isLocal = publish !== true && isPlain(stores.parse(image))
   return new BaleError('arguments', `there is no image ${image} in ${where}`, {
     fix: isLocal
-      ? 'see what there is: bale image ls; for an image in a registry, add --publish'
+      ? 'list the images: bale image ls; for an image in a registry, add --publish'
       : 'correct its name, or build it first',
   })
 }

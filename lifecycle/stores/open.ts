@@ -188,7 +188,7 @@ export class Stores implements AsyncDisposable {
     const where = searched[0] === text ? '' : ` in ${searched.join(' or ')}`
     const isLocal = searched.includes(this.local.description)
     throw new BaleError('arguments', `there is no image ${text}${where}`, {
-      fix: isLocal ? 'see what there is: bale image ls' : 'correct its name',
+      fix: isLocal ? 'list the images: bale image ls' : 'correct its name',
     })
   }
 

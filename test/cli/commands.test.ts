@@ -170,7 +170,7 @@ describe('bale login and logout', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     expect((await bale(['logout', registry.host])).code).toBe(0)
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ auths: { 'other.test': {} }, proxies: { x: 1 } })
-    expect((await bale(['logout', registry.host])).out).toContain('Nothing was kept')
+    expect((await bale(['logout', registry.host])).out).toContain('No password was stored')
   })
 
   it('keep nothing that the registry refuses', async () => {
@@ -201,8 +201,8 @@ describe('bale login and logout', () => {
   })
 
   it.each([
-    [[], 'a login needs one password'],
-    [['-p', 'a', '--password-stdin'], 'a login needs one password'],
+    [[], 'a login takes the password from one place'],
+    [['-p', 'a', '--password-stdin'], 'a login takes the password from one place'],
   ])('need one password: %s', async (more, message) => {
     const { bale } = await user()
     expect((await bale(['login', 'localhost:1', '-u', 'me', ...more])).err).toContain(message)
@@ -306,7 +306,7 @@ describe('values', () => {
       '',
     ])
       expect(() => parsePublished([text]), text).toThrow(JSON.stringify(text))
-    expect(() => parsePublished(['127.0.0.1:80:80'])).toThrow('the program’s own port')
+    expect(() => parsePublished(['127.0.0.1:80:80'])).toThrow('the port on which the program listens')
   })
 
   it('of volumes of a run may cover what the image has, and nothing that leads elsewhere', () => {
@@ -340,8 +340,8 @@ describe('values', () => {
   it('of users and groups are numbers, and no user is root', () => {
     expect([parseId('1001', '--uid'), parseId('0', '--gid'), parseId(undefined, '--uid')]).toEqual([1001, 0, undefined])
     for (const text of ['0', 'root', '-1', '1.5', '4294967295', ''])
-      expect(() => parseId(text, '--uid'), text).toThrow(/is not the number of a user/)
-    expect(() => parseId('users', '--gid')).toThrow(/is not the number of a group/)
+      expect(() => parseId(text, '--uid'), text).toThrow(/is not a user id/)
+    expect(() => parseId('users', '--gid')).toThrow(/is not a group id/)
   })
 
   it('of registries are hosts with their ports', () => {
@@ -366,9 +366,9 @@ describe('values', () => {
     expect(parseBuildPlatforms('linux/arm64')).toEqual([arm64])
     expect(parseBuildPlatforms('linux/arm64/v8,linux/amd64')).toEqual([arm64, amd64])
     for (const [text, message] of [
-      ['linux/riscv64', 'Bale builds no images for linux/riscv64'],
-      ['linux/arm/v7', 'Bale builds no images for linux/arm/v7'],
-      ['linux/amd64/v3', 'Bale builds no images for linux/amd64/v3'],
+      ['linux/riscv64', 'Bale cannot build images for linux/riscv64'],
+      ['linux/arm/v7', 'Bale cannot build images for linux/arm/v7'],
+      ['linux/amd64/v3', 'Bale cannot build images for linux/amd64/v3'],
       ['linux/arm64,linux/arm64/v8', 'linux/arm64 is there twice'],
       ['linux/amd64,', '"" is not a platform'],
       ['arm64', '"arm64" is not a platform'],
@@ -396,7 +396,7 @@ describe('values', () => {
     [['build', 'app', '--platform', 'linux/amd64,linux/arm64', '--dry-run'], /--platform: a plan is for one/],
     [['plan', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: a plan is for one/],
     [['run', 'app', '--platform', 'linux/amd64,linux/arm64'], /--platform: one image is run/],
-    [['stack', 'create', '--platform', 'linux/amd64,linux/arm64'], /--platform: a stack is made for one/],
+    [['stack', 'create', '--platform', 'linux/amd64,linux/arm64'], /--platform: a stack is for one/],
   ])('that cannot be meant are refused: %s', async (args, message) => {
     const { bale } = await user()
     const { code, err } = await bale(args)
@@ -414,7 +414,7 @@ describe('bale source', () => {
   ])('refuses %j by itself', async (args, where, other) => {
     const { bale } = await user()
     const { code, err } = await bale(['source', '.', '/nowhere/at/all', ...args])
-    expect(err).toBe(`ERROR: ${where}: it means nothing without ${other}\nFix: add ${other} FILE, or leave it out\n`)
+    expect(err).toBe(`ERROR: ${where}: it has no effect without ${other}\nFix: add ${other} FILE, or leave it out\n`)
     expect(code).toBe(2)
   })
 

@@ -147,14 +147,14 @@ describe('executor: bad input', () => {
     [['Dockerfile'], 'usage:  executor has no flag "Dockerfile"'],
     [['--destination'], 'usage: --destination the value is missing'],
     [[], 'usage: --destination the image has no destination'],
-    [['--no-push=maybe'], 'usage: --no-push "maybe" is neither true nor false'],
+    [['--no-push=maybe'], 'usage: --no-push "maybe" is not true or false'],
     [['--no-push', '--verbosity=loud'], 'usage: --verbosity "loud" is not known'],
     [['--no-push', '--log-format=xml'], 'usage: --log-format "xml" is not known'],
-    [['--no-push', '--compression=xz'], 'usage: --compression "xz" is not a compression'],
+    [['--no-push', '--compression=xz'], 'usage: --compression "xz" is not a known compression'],
     [['--no-push', '--push-retry=-1'], 'usage: --push-retry "-1" is not a number of retries'],
     [['--no-push', '-d=r.test/x', '--cache', '--cache-ttl=soon'], 'usage: --cache-ttl "soon" is not a duration'],
-    [['--no-push', '--registry-map=x'], 'usage: --registry-map "x" names no registry'],
-    [['--no-push', '--registry-certificate', '=/x'], 'usage: --registry-certificate "=/x" names no registry'],
+    [['--no-push', '--registry-map=x'], 'usage: --registry-map "x" does not name a registry'],
+    [['--no-push', '--registry-certificate', '=/x'], 'usage: --registry-certificate "=/x" does not name a registry'],
     [['--__proto__=x'], 'usage:  executor has no flag "--__proto__"'],
   ])('%j', (argv, message) => {
     expect(usage(...argv)).toBe(message)

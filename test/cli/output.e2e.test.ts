@@ -31,7 +31,7 @@ describe('an output that breaks', () => {
     running.child.stdout!.once('data', () => running.child.stdout!.destroy())
     const { code, stderr } = await running.ended
     expect(code).toBe(141)
-    expect(stderr).toContain('nobody reads the output')
+    expect(stderr).toContain('the reader of the output closed it')
     await check(stderr)
   })
 

@@ -57,13 +57,13 @@ describe('options of pack that Bale has otherwise', () => {
     ['type=build', {}],
     [
       'type=build;format=volume;name=shared',
-      { notes: ['--cache name=shared changes nothing: each application has a cache of its own'] },
+      { notes: ['--cache name=shared changes nothing: each application has its own cache'] },
     ],
     [
       'type=build;format=image;name=r/c;type=launch;format=bind;source=/l',
       {
         cacheImage: 'r/c',
-        notes: ['--cache type=launch changes nothing: layers of images are kept in the local store'],
+        notes: ['--cache type=launch changes nothing: Bale keeps image layers in the local store'],
       },
     ],
   ])('--cache %s', (cache, expected) => {
@@ -93,8 +93,8 @@ describe('options of pack that Bale has otherwise', () => {
 
   it('refuses a second image for the cache', () => {
     const cache = ['type=build;format=image;name=a', 'type=build;format=image;name=b']
-    expect(() => translated({ cache })).toThrow('there is one image for the cache already: a')
-    expect(() => translated({ cacheImage: 'c', cache: cache.slice(1) })).toThrow('already: c')
+    expect(() => translated({ cache })).toThrow('a cache image is already given: a')
+    expect(() => translated({ cacheImage: 'c', cache: cache.slice(1) })).toThrow('already given: c')
   })
 
   it('says which ones change nothing', () => {

@@ -58,7 +58,7 @@ describe('bale plan', () => {
     expect(lines).toMatch(/Run image +bale.local\/stacks\/stack:run sha256:[0-9a-f]{64}/)
     expect(lines).toMatch(/Target +linux\/amd64 debian 13/)
     expect(lines).toMatch(/Previous +none: a first build/)
-    expect(lines).toMatch(/Goes to +app:latest \(can be written\)/)
+    expect(lines).toMatch(/Goes to +app:latest \(writable\)/)
     expect(lines).toMatch(/test\/bp +1\.0\.0 +found main\.js\n/)
     expect(lines).toContain('  node {"version":"22"}, from test/bp@1.0.0\n')
     expect(lines).toContain('Known only after a build: processes, layers, the digest.')
@@ -129,6 +129,6 @@ it.each([
   expect((await bale('--memory', 'much')).err).toContain('--memory')
   expect((await bale('--output', 'xml')).code).not.toBe(0)
   // Only a plan refuses this one.
-  expect((await bale('--log-format', 'json')).err).toContain('a plan for people')
+  expect((await bale('--log-format', 'json')).err).toContain('the plan as text')
   expect((await bale('--log-format', 'json')).code).toBe(2)
 })

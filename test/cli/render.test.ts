@@ -163,7 +163,7 @@ describe('errors', () => {
     const gone = Object.assign(new Error('ENOENT: process.cwd failed'), { code: 'ENOENT', syscall: 'uv_cwd' })
     expect(told(gone)).toBe('ERROR: the current directory was removed\nFix: change to one that is there\n')
     // One that says nothing about the machine is ours.
-    expect(told(await readFile(join(dir, 'absent')).catch((e: unknown) => e))).toContain('a fault in Bale itself')
+    expect(told(await readFile(join(dir, 'absent')).catch((e: unknown) => e))).toContain('a bug in Bale')
   })
 })
 

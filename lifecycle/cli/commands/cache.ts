@@ -37,8 +37,7 @@ export async function pruneCommand(context: CommandContext, options: GlobalOptio
     return context.print(printableJson({ path: cacheDir, freed, left, storeBytes, removed }))
   }
   for (const item of removed) context.print(`Removed ${titleOf(item)}, ${formatBytes(item.bytes)}`)
-  if (layers.blobs > 0)
-    context.print(`Removed ${layers.blobs} layers and documents that no image needs, ${formatBytes(layers.bytes)}`)
+  if (layers.blobs > 0) context.print(`Removed ${layers.blobs} blobs that no image uses, ${formatBytes(layers.bytes)}`)
   context.print(`Freed ${formatBytes(freed)}; ${formatBytes(left)} are left in ${cacheDir}`)
 }
 

@@ -15,7 +15,7 @@ export async function valueCommand(
   const { env } = context
   const config = await readUserConfig(env)
   if (unset === true && value !== undefined)
-    throw new BaleError('usage', 'it cannot be set and unset at once', {
+    throw new BaleError('usage', 'it cannot be set and unset in one command', {
       where: '--unset',
       fix: 'leave one of them out',
     })
@@ -24,7 +24,7 @@ export async function valueCommand(
     return context.print(current === undefined ? `${name} is not set` : printable(current))
   }
   await writeUserConfig(env, changed(config, name, value))
-  context.print(value === undefined ? `${name} is not set any more` : `${name} is ${printable(value)} now`)
+  context.print(value === undefined ? `${name} is no longer set` : `${name} is ${printable(value)} now`)
 }
 
 const asTable = (config: UserConfig): Record<string, string | undefined> => ({
@@ -81,11 +81,11 @@ export async function removeMirrorCommand(
   const { [name]: before, ...others } = config[key]
   if (before === undefined)
     throw new BaleError('arguments', `there are no mirrors of ${name}`, {
-      fix: `see what there is: bale config ${kind} list`,
+      fix: `see the list: bale config ${kind} list`,
     })
   const kept = options.mirror === undefined ? [] : before.filter(mirror => !options.mirror?.includes(mirror))
   await writeUserConfig(context.env, { ...config, [key]: kept.length === 0 ? others : { ...others, [name]: kept } })
-  context.print(`${printable(name)}: ${kept.length === 0 ? 'no mirrors any more' : printable(kept.join(', '))}`)
+  context.print(`${printable(name)}: ${kept.length === 0 ? 'no mirrors left' : printable(kept.join(', '))}`)
 }
 
 export async function listMirrorsCommand(context: CommandContext, kind: MirrorKind): Promise<void> {

@@ -10,7 +10,7 @@ import { makeStyle, printable } from '../text.ts'
 export async function newCommand(context: CommandContext, id: string, options: GlobalOptions): Promise<void> {
   const { api = '0.10', setVersion: version = '1.0.0', path } = options
   const dir = printable(await newExtension({ id, api, version, path }))
-  context.print(`Made ${dir}; put it into a builder: [[extensions]] and [[order-extensions]] of a builder.toml`)
+  context.print(`Made ${dir}; to use it, add it to [[extensions]] and [[order-extensions]] of a builder.toml`)
 }
 
 export async function inspectCommand(context: CommandContext, uri: string, options: GlobalOptions): Promise<void> {

@@ -41,18 +41,18 @@ export async function logsCommand(
   if (build === undefined)
     throw new BaleError(
       'arguments',
-      number === undefined ? none(name) : `there is no build ${number} of ${name} any more`,
+      number === undefined ? none(name) : `there is no longer a build ${number} of ${name}`,
       {
-        fix: number === undefined ? `build it: bale build ${name}` : `see those that are known: bale history ${name}`,
+        fix: number === undefined ? `build it: bale build ${name}` : `see the recorded builds: bale history ${name}`,
       },
     )
   const log = await new BuildHistory(context.settings.dataDir).log(namesOf(name).app, build.build)
   if (log === undefined)
     throw new BaleError(
       'arguments',
-      `what build ${build.build} of ${name} printed was not kept: only the last ones are`,
+      `the log of build ${build.build} of ${name} was deleted: only the newest logs are kept`,
       {
-        fix: `see what is known of it: bale history ${name} --output json`,
+        fix: `see its record: bale history ${name} --output json`,
       },
     )
   if (output !== 'human') return context.print(await formatValue({ ...build, log: log.trimEnd().split('\n') }, output))
@@ -61,7 +61,7 @@ export async function logsCommand(
   if (build.error !== undefined) context.print(`ERROR: ${printable(build.error.message)}`)
 }
 
-const none = (name: string): string => `no build of ${name} on this machine is known`
+const none = (name: string): string => `no build of ${name} is recorded on this machine`
 
 /** Returns the builds of an app or, if the name has a tag, of that image. */
 async function find({ settings }: CommandContext, name: string | undefined): Promise<BuildRecord[]> {

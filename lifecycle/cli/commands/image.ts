@@ -85,6 +85,6 @@ const open = (context: CommandContext): Stores => new Stores(context.settings, c
 
 function missing(name: string): BaleError {
   return new BaleError('arguments', `there is no image ${name} in the local store`, {
-    fix: 'see what there is: bale image ls',
+    fix: 'list the images: bale image ls',
   })
 }

@@ -18,13 +18,13 @@ export async function loginCommand(
   const password = await readPassword(context, options)
   await checkLogin(host, { kind: 'password', username, password }, context.settings, context.signal)
   const place = await storePassword(host, { username, password }, helperOptions(context))
-  context.print(`Logged in to ${host}; the password is kept in ${place}`)
+  context.print(`Logged in to ${host}; the password is stored in ${place}`)
 }
 
 export async function logoutCommand(context: CommandContext, registry: string | undefined): Promise<void> {
   const host = hostOf(registry)
   const had = await forgetPassword(host, helperOptions(context))
-  context.print(had ? `Logged out of ${host}` : `Nothing was kept for ${host}`)
+  context.print(had ? `Logged out of ${host}` : `No password was stored for ${host}`)
 }
 
 const hostOf = (registry: string | undefined): string => (registry === undefined ? dockerHub : registryHost(registry))
@@ -36,7 +36,9 @@ function helperOptions({ settings, env, signal }: CommandContext) {
 async function readPassword({ input }: CommandContext, options: GlobalOptions): Promise<string> {
   const { password, passwordStdin } = options
   if ((password === undefined) === (passwordStdin !== true))
-    throw new BaleError('usage', 'a login needs one password', { fix: 'give --password-stdin, or else --password' })
+    throw new BaleError('usage', 'a login takes the password from one place', {
+      fix: 'give either --password-stdin or --password',
+    })
   if (password !== undefined) return password
   const chunks: Buffer[] = []
   let size = 0

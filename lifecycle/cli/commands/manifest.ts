@@ -168,7 +168,7 @@ async function digestsOf(
     const there = wanted.filter(d => entries.some(({ image }) => image.digest === d))
     if (there.length === 0)
       throw new BaleError('arguments', `the index ${index} does not have ${name}`, {
-        fix: `see what it has: bale manifest inspect ${index}`,
+        fix: `see its images: bale manifest inspect ${index}`,
       })
     found.push(...there)
   }

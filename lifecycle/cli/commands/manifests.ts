@@ -18,7 +18,7 @@ export async function manifestsCommand(
 ): Promise<void> {
   const { on, onSettings, path, subPath } = options
   if (on === undefined)
-    throw new BaleError('usage', 'only builds on a cluster have manifests', {
+    throw new BaleError('usage', 'this prints the Kubernetes manifests of a build on a cluster', {
       where: '--output yaml',
       fix: 'add --on kubernetes, or leave it out',
     })
@@ -29,7 +29,7 @@ export async function manifestsCommand(
   if (registrySecret === undefined)
     context.reporter.event({
       type: 'warning',
-      text: 'the manifests hold no credentials, so the registry has to do without',
+      text: 'the manifests contain no credentials, so the build uses the registry without a login',
       fix: 'name a Secret of the namespace in registrySecret of the settings file',
     })
   const documents = await Promise.all(manifests.map(manifest => formatValue(manifest, 'yaml')))

@@ -15,9 +15,9 @@ export async function planCommand(
 ): Promise<void> {
   const { output = 'human', logFormat } = options
   if (logFormat === 'json' && output === 'human')
-    throw new BaleError('usage', 'a plan for people does not go among lines of JSON', {
+    throw new BaleError('usage', 'this prints the plan as text, which cannot be combined with JSON lines', {
       where: '--log-format json',
-      fix: 'for programs: bale plan --output json, with the events on standard error',
+      fix: 'for programs, use bale plan --output json, which prints the events on standard error',
     })
   parseBuildPlatform(options.platform, 'a plan is for one platform')
   await using given = await buildOptionsOf(context, named, options)
@@ -29,7 +29,7 @@ const chosenBy: Record<PlannedBuild['builder']['chosenBy'], string> = {
   options: 'chosen by --builder',
   project: 'chosen by project.toml',
   default: 'chosen by bale config default-builder',
-  bale: 'since nothing chooses another',
+  bale: 'the default',
 }
 
 function describe(planned: PlannedBuild, color: boolean): string {
@@ -42,10 +42,10 @@ function describe(planned: PlannedBuild, color: boolean): string {
     ['Builder', `${builder.name ?? "Bale's own"}, ${chosenBy[builder.chosenBy]}`],
     ['Lifecycle', `${phases}, Platform API ${lifecycle.platformApi}`],
     ['Run image', `${shortName(runImage.name)} ${runImage.digest}`],
-    ...runImage.alternatives.map(name => ['', `or ${shortName(name)}, if the app needs no more`]),
+    ...runImage.alternatives.map(name => ['', `or ${shortName(name)}, if that is enough for the app`]),
     ['Target', [platform, distro?.name, distro?.version].filter(Boolean).join(' ')],
     ['Previous', previous === undefined ? 'none: a first build' : `${shortName(previous.name)} ${previous.digest}`],
-    ...destinations.map((name, i) => [i === 0 ? 'Goes to' : '', `${shortName(name)} (can be written)`]),
+    ...destinations.map((name, i) => [i === 0 ? 'Goes to' : '', `${shortName(name)} (writable)`]),
   ]
   const rows = planned.buildpacks.map(({ id, version, why }) => [id, version, firstLine(why)].map(printable))
   return [
@@ -54,7 +54,7 @@ function describe(planned: PlannedBuild, color: boolean): string {
     '',
     style.bold('Buildpacks, in this order'),
     ...formatTable(['id', 'version', 'because'], rows).map(line => `  ${line}`),
-    ...(requires.length === 0 ? [] : ['', style.bold('What they ask of each other'), ...requires.map(requirement)]),
+    ...(requires.length === 0 ? [] : ['', style.bold('What they require of each other'), ...requires.map(requirement)]),
     '',
     'Known only after a build: processes, layers, the digest. No image and no cache was written.',
   ].join('\n')

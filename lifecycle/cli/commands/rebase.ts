@@ -48,7 +48,7 @@ export async function rebaseFleetCommand(context: CommandContext, on: string, op
   if (failed.length === 0) return
   throw new BaleError('failed', `${failed.length} of ${fleet.images.length} images could not be rebased`, {
     where: place,
-    fix: 'the lines above say why; those that are done stay done',
+    fix: 'see the reasons above; the other images are rebased',
   })
 }
 
@@ -62,7 +62,7 @@ function describeImage(image: FleetImage): string {
     case 'rebased':
       return `${what} is rebased${image.digest === undefined ? '' : `: ${image.digest}`}`
     case 'skipped':
-      return `${what} is left alone: ${image.reason}`
+      return `${what} is not rebased: ${image.reason}`
     case 'failed':
       return printable(
         `${what} could not be rebased: ${image.error.where === undefined ? '' : `${image.error.where}: `}${image.error.message}`,
@@ -71,12 +71,12 @@ function describeImage(image: FleetImage): string {
 }
 
 function describePackages(packages: readonly PackageChange[] | undefined): string {
-  if (packages === undefined) return '  which packages change is unknown: the run images have no records of dpkg'
+  if (packages === undefined) return '  the changed packages are unknown: the run images have no dpkg records'
   if (packages.length === 0) return '  no package changes'
   return packages
     .map(({ name, from, to }) => {
       if (from === undefined) return `  ${name} ${to} is new`
-      return to === undefined ? `  ${name} ${from} is gone` : `  ${name} ${from} becomes ${to}`
+      return to === undefined ? `  ${name} ${from} is removed` : `  ${name} ${from} becomes ${to}`
     })
     .map(printable)
     .join('\n')

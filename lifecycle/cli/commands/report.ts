@@ -29,7 +29,7 @@ export async function reportCommand(context: CommandContext, { explicit }: Globa
     ['bubblewrap', await bubblewrapVersion()],
     [
       'Overlays',
-      (await canLayer(tmpDir)) ? 'yes: the layers of builders are shared' : 'no: builders are unpacked whole',
+      (await canLayer(tmpDir)) ? 'yes: builders share unpacked layers' : 'no: each builder is unpacked separately',
     ],
     ['Images', settings.dataDir],
     ['Caches', settings.cacheDir],

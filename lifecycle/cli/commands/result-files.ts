@@ -39,7 +39,7 @@ export async function writeResultFiles(
 ): Promise<void> {
   if (filesOf(options).length === 0) return
   if (digest === undefined)
-    throw new BaleError('arguments', 'the image has no digest where it is', {
+    throw new BaleError('arguments', 'the image has no digest at this destination', {
       where: '--digest-file',
       fix: 'send it to a registry, to oci:DIR or to oci-archive:FILE',
     })

@@ -41,13 +41,16 @@ export async function runCommand(
   const volumes = parseRunVolumes(options.volume)
   const ports = parsePublished(options.ports)
   if (ports.length > 0 && options.network === 'none')
-    throw new BaleError('usage', 'nothing reaches a program that has no network', {
+    throw new BaleError('usage', 'a program without a network cannot publish ports', {
       where: '--publish',
       fix: 'leave out --network none, or --publish',
     })
   const memory = options.memory === undefined ? undefined : parseSize(options.memory, '--memory')
   if (memory !== undefined && memory < leastMemory)
-    throw new BaleError('usage', `nothing runs in ${memory} bytes`, { where: '--memory', fix: 'write 8MB or more' })
+    throw new BaleError('usage', `${memory} bytes are too little for any program`, {
+      where: '--memory',
+      fix: 'write 8MB or more',
+    })
   const env = await readVariables(options.env ?? [], options.envFile ?? [], context.env)
   const platform = parseBuildPlatform(options.platform, 'one image is run') ?? context.settings.platform
   const image = await findImage({ ...context, settings: { ...context.settings, platform } }, name)

@@ -11,7 +11,7 @@ export async function downloadCommand(context: CommandContext, name: string, opt
   const { image } = options.remote === true ? await published(name, context, stores) : await stores.find(name, signal)
   const files = await writeSboms(image, options.outputDir ?? '.', signal)
   if (files.length === 0 && options.sbomOutputDir === undefined)
-    throw new BaleError('arguments', `the image ${name} has no bills of materials`, {
+    throw new BaleError('arguments', `the image ${name} has no bills of materials (SBOM)`, {
       fix: 'name an image whose buildpacks make them, built with Platform API 0.8 or newer',
     })
   for (const file of files) context.print(printable(file))

@@ -48,7 +48,7 @@ function refuseAlone({ order, buildpack, preBuildpack, postBuildpack, run, runIm
   ] as const
   for (const [where, given, other, file] of pairs)
     if (given !== undefined && file === undefined)
-      throw new BaleError('usage', `it means nothing without ${other}`, {
+      throw new BaleError('usage', `it has no effect without ${other}`, {
         where,
         fix: `add ${other} FILE, or leave it out`,
       })

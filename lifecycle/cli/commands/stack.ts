@@ -14,7 +14,7 @@ export async function createStackCommand(
   const { settings, reporter, signal } = context
   const distribution = findDistribution(import.meta.url)
   const stackDir = resolve(dir ?? (await loadBuilder(distribution.builder)).stackDir ?? '')
-  const platform = parseBuildPlatform(options.platform, 'a stack is made for one platform') ?? settings.platform
+  const platform = parseBuildPlatform(options.platform, 'a stack is for one platform') ?? settings.platform
   await using stores = new Stores(settings, reporter)
   const stack = await installStack(
     { stackDir, arch: platform.architecture, settings, store: stores.local, reporter },

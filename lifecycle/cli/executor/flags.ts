@@ -34,10 +34,10 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   cleanup: needless(),
   'compressed-caching': needless(),
   compression: mapped('text'),
-  'compression-level': instead('text', 'layers have the level that is fastest for their kind'),
+  'compression-level': instead('text', 'Bale chooses the fastest level for each kind of compression'),
   context: mapped('text'),
   'context-sub-path': mapped('text'),
-  'credential-helpers': instead('list', 'helpers are those of credHelpers and credsStore in Docker’s config.json'),
+  'credential-helpers': instead('list', 'name credential helpers in credHelpers or credsStore of Docker’s config.json'),
   'custom-platform': mapped('text'),
   destination: mapped('list'),
   'digest-file': mapped('text'),
@@ -71,7 +71,7 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   'skip-default-registry-fallback': mapped('switch'),
   'skip-push-permission-check': instead(
     'switch',
-    'the right to push is checked before the build, which saves one in vain',
+    'the permission to push is checked before the build, so that no build is wasted',
   ),
   'skip-tls-verify': mapped('switch'),
   'skip-tls-verify-pull': mapped('switch'),
@@ -81,7 +81,10 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   snapshotMode: needless('text'),
   'tar-path': mapped('text'),
   tarPath: mapped('text'),
-  target: instead('text', 'there are no stages: --default-process of bale build chooses what the image starts'),
+  target: instead(
+    'text',
+    'there are no stages: --default-process of bale build selects the process that the image starts',
+  ),
   'use-new-run': needless(),
   verbosity: mapped('text'),
 }
@@ -116,13 +119,13 @@ export function parseFlags(argv: readonly string[]): Parsed {
     const flag = Object.hasOwn(kanikoFlags, name) ? kanikoFlags[name] : undefined
     if (flag === undefined) {
       throw new BaleError('usage', `executor has no flag ${JSON.stringify(word.split('=')[0])}`, {
-        fix: 'see docs/from-kaniko.md for those that it has',
+        fix: 'docs/from-kaniko.md lists its flags',
       })
     }
     const taken = value ?? (flag.kind === 'switch' ? 'true' : argv[++i])
     if (taken === undefined) throw new BaleError('usage', 'the value is missing', { where: `--${name}` })
     if (flag.kind === 'switch' && taken !== 'true' && taken !== 'false')
-      throw new BaleError('usage', `${JSON.stringify(taken)} is neither true nor false`, { where: `--${name}` })
+      throw new BaleError('usage', `${JSON.stringify(taken)} is not true or false`, { where: `--${name}` })
     given.set(name, flag.kind === 'list' ? [...(given.get(name) ?? []), taken] : [taken])
   }
   return {

@@ -113,7 +113,7 @@ function cacheImageOf(flags: Parsed): string | undefined {
 
 function compressionOf(text: string | undefined): GlobalOptions['compression'] {
   if (text === undefined || text === 'gzip' || text === 'zstd') return text
-  throw new BaleError('usage', `${JSON.stringify(text)} is not a compression`, {
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a known compression`, {
     where: '--compression',
     fix: 'use gzip or zstd',
   })
@@ -184,7 +184,7 @@ function keyed(flags: Parsed, name: string, separator?: string): [string, string
   return entries.map(text => {
     const equals = text.indexOf('=')
     if (equals > 0 && equals < text.length - 1) return [registryHost(text.slice(0, equals)), text.slice(equals + 1)]
-    throw new BaleError('usage', `${JSON.stringify(text)} names no registry`, {
+    throw new BaleError('usage', `${JSON.stringify(text)} does not name a registry`, {
       where: `--${name}`,
       fix: 'write REGISTRY=VALUE',
     })
@@ -194,8 +194,7 @@ function keyed(flags: Parsed, name: string, separator?: string): [string, string
 function notesOf(flags: Parsed): string[] {
   return flags.names.flatMap(name => {
     const fate = kanikoFlags[name]?.fate
-    if (name === 'build-arg')
-      return ['--build-arg: build arguments are variables of the buildpacks, at build time only']
+    if (name === 'build-arg') return ['--build-arg: buildpacks get build arguments as variables, at build time only']
     return typeof fate === 'object' ? [`--${name}: ${fate.instead}`] : []
   })
 }

@@ -29,8 +29,8 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 async function refuseToExtend(path: string): Promise<void> {
   const content = await readUntrusted(path)
   if (content === undefined || parseAnalyzed(content, path).buildImage?.extend !== true) return
-  throw new BaleError('input', 'the build image is to be extended', {
+  throw new BaleError('input', 'image extensions extend the build image, which builder cannot do', {
     where: `${path} build-image.extend`,
-    fix: 'run extender in place of builder, as root: it builds as well',
+    fix: 'run extender as root instead of builder; it also builds',
   })
 }

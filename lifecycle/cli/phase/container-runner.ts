@@ -63,11 +63,11 @@ async function warnOfSharedUser({ env, io, log }: PhaseContext, uid: number): Pr
   if (uid !== io.user.uid || !env['CNB_REGISTRY_AUTH']) return
   const environ = await stat('/proc/self/environ').catch(() => undefined)
   if (environ?.uid !== uid || (await landlockVersion(io.landlock)) >= landlockVersions.scopes) return
-  const text = 'buildpacks run as the user of this process, who can read the registry credentials in its memory'
+  const text = 'buildpacks run as the same user as this process, and can read registry credentials from its memory'
   log.event({
     type: 'warning',
     text,
-    fix: 'start creator as root, use Linux 6.12 or newer, or a lifecycle whose files are root’s',
+    fix: 'start creator as root, or use Linux 6.12 or newer, or a lifecycle whose files root owns',
   })
 }
 

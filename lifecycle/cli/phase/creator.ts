@@ -79,8 +79,8 @@ async function readBuildpacks(context: PhaseContext): Promise<readonly GroupElem
   const { buildpacks, extensions } = await readGroup(context)
   if (extensions.length === 0) return buildpacks
   const names = extensions.map(({ id }) => id).join(', ')
-  throw new BaleError('input', `creator does not extend images, which ${names} would`, {
+  throw new BaleError('input', `creator cannot extend images, and the order has the image extensions ${names}`, {
     where: context.inputs.path('group'),
-    fix: 'run analyzer, detector, restorer, extender and exporter, one after the other',
+    fix: 'run analyzer, detector, restorer, extender and exporter instead',
   })
 }

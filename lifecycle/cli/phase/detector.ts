@@ -68,7 +68,7 @@ async function readOrder({ inputs, env, features, log }: PhaseContext): Promise<
     log.event({
       type: 'note',
       level: 'info',
-      text: `The image extensions of the order take no part: Platform API ${features.api} does not know them`,
+      text: `The image extensions of the order are ignored: Platform API ${features.api} does not support them`,
     })
   const order = features.buildExtensions ? found : { ...found, extensions: [] }
   if (order.extensions.length > 0 && !features.extensionsAreStable) requireExperimental('image extensions', env, log)

@@ -88,7 +88,7 @@ type Parts = Pick<ExportInput, 'runImage' | 'previous'>
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
   const { image, metadata, runImage } = analyzed
   if (runImage === undefined || runImage.reference === '')
-    throw new BaleError('input', 'it names no run image', {
+    throw new BaleError('input', 'it does not name a run image', {
       where: context.inputs.path('analyzed'),
       fix: 'run analyzer before exporter',
     })

@@ -21,14 +21,14 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const { inputs, io } = context
   const kind = inputs.text('kind') ?? 'build'
   if (kind !== 'build' && kind !== 'run')
-    throw new BaleError('arguments', `-kind is build or run, not ${kind}`, { where: '-kind' })
+    throw new BaleError('arguments', `-kind must be build or run, not ${kind}`, { where: '-kind' })
   const { extensions } = await readGroup(context)
   return {
     images: undefined,
     async run() {
       if (io.user.uid !== 0) throw notRoot(`-kind ${kind}`, 'start it as root: Dockerfiles install programs')
       if (kind === 'build' && (!inputs.number('uid') || inputs.number('gid') === undefined))
-        throw notRoot('-uid', 'give -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID: buildpacks run as that user')
+        throw notRoot('-uid', 'give -uid and -gid, or CNB_USER_ID and CNB_GROUP_ID; buildpacks run as that user')
       const own = await mkdtemp(join(tmpdir(), 'bale-extend-'))
       let set = {}
       try {
@@ -47,7 +47,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 }
 
 const notRoot = (where: string, fix: string): BaleError =>
-  new BaleError('failed', 'extender is to be run as root, with the user of the build image', { where, fix })
+  new BaleError('failed', 'extender must run as root, and needs the user of the build image', { where, fix })
 
 /** @returns undefined if there is nothing to apply */
 async function imageToExtend(
@@ -60,11 +60,11 @@ async function imageToExtend(
   const found = kind === 'run' ? analyzed.runImage : analyzed.buildImage
   if (files.length === 0) {
     if (kind === 'run' && found?.extend === true)
-      throw new BaleError('input', 'there is no run.Dockerfile, and the run image is to be extended', {
+      throw new BaleError('input', 'an image extension extends the run image, but there is no run.Dockerfile', {
         where: inputs.path('generated'),
         fix: 'give extender the same -generated as detector',
       })
-    log.event({ type: 'note', level: 'info', text: `No image extension extends the ${kind} image` })
+    log.event({ type: 'note', level: 'info', text: `No image extension changes the ${kind} image` })
     return undefined
   }
   return readBaseImage(io.kanikoDir ?? '/kaniko', found?.reference ?? '')

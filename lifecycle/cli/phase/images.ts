@@ -222,10 +222,10 @@ function modeOf({ inputs, env, log }: PhaseContext): Mode {
     log.warn('-launch-cache is ignored: it is only for use with -daemon')
   if (!inputs.flag('layout')) return daemon ? { kind: 'daemon' } : { kind: 'registry' }
   requireExperimental('export to the OCI layout format', env, log)
-  if (daemon) throw new BaleError('arguments', 'an image is exported to a daemon or to a layout, not to both')
+  if (daemon) throw new BaleError('arguments', 'an image can be exported to a daemon or to a layout, not to both')
   const dir = inputs.text('layout-dir')
   if (dir !== undefined) return { kind: 'layout', dir }
-  throw new BaleError('arguments', 'where the layouts are is not said', {
+  throw new BaleError('arguments', 'the directory of the layouts is not given', {
     where: '-layout-dir',
     fix: 'give -layout-dir, or set CNB_LAYOUT_DIR',
   })
@@ -252,18 +252,20 @@ export function checkedNames(
 ): readonly [string, ...string[]] {
   const [first, ...others] = names
   if (first === undefined)
-    throw new BaleError('arguments', 'an image name is required', { fix: `write it last: ${binary} [flags] IMAGE` })
+    throw new BaleError('arguments', 'an image name is required', {
+      fix: `write it after the flags: ${binary} [flags] IMAGE`,
+    })
   const references = names.map(parseReference)
   const digest = references.find(r => r.digest !== undefined)
   if (digest !== undefined && digests === 'tags only')
-    throw new BaleError('arguments', `${formatReference(digest)} is not a name that an image can be given`, {
+    throw new BaleError('arguments', `${formatReference(digest)} cannot be the name of a new image: it has a digest`, {
       fix: 'write a tag instead of the digest',
     })
   const registries = new Set(references.map(r => r.registry))
   if (registries.size > 1 && mode.kind !== 'daemon')
     throw new BaleError(
       'arguments',
-      `all names must be in the same registry, but these are in ${[...registries].join(', ')}`,
+      `all names must be in the same registry, but they are in ${[...registries].join(', ')}`,
       {
         fix: 'export to one registry, and copy the image to the others',
       },

@@ -33,7 +33,7 @@ export async function main(argv: readonly string[], env: Env, io: Io): Promise<n
     if (inputs.flag('version')) return print(log, lifecycleVersion)
     log.setLevel(inputs.text('log-level') ?? 'info')
     for (const argument of inputs.positional.filter(p => p.startsWith('-')))
-      log.warn(`${quote(argument)} stands after the first argument and is not taken for a flag`)
+      log.warn(`${quote(argument)} comes after the first argument, so it is not read as a flag`)
     refuseArguments(name, binary, inputs.positional)
     const secrets = known.includes('secrets') ? await readSecrets(inputs) : new BuildSecrets([])
     log.mask = secrets.and(maskPasswords(env))
@@ -61,7 +61,7 @@ async function run(name: string, binary: Binary, context: PhaseContext): Promise
 function refuseArguments(name: string, { takesImage }: Binary, positional: readonly string[]): void {
   if (takesImage === true || positional.length === 0) return
   throw new BaleError('arguments', `${name} takes no arguments, but received ${positional.map(quote).join(' ')}`, {
-    fix: 'give flags only, each with a dash: -app DIR',
+    fix: 'give only flags, each with a dash: -app DIR',
   })
 }
 

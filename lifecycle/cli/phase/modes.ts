@@ -13,7 +13,7 @@ export function requireExperimental(feature: string, env: Env, log: PhaseLog): v
   if (mode === 'warn') return log.warn(`the platform asks for an experimental feature: ${feature}`)
   throw new BaleError('failed', `${feature} is an experimental feature`, {
     where: 'CNB_EXPERIMENTAL_MODE',
-    fix: 'set it to warn or to silent to use the feature',
+    fix: 'set it to warn or silent to use the feature',
   })
 }
 

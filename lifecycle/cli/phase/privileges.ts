@@ -41,10 +41,14 @@ const staysRoot: readonly string[] = ['creator', 'extender']
 
 function checkStays(wanted: Owner, { io: { user } }: PhaseContext): void {
   if (wanted.uid === user.uid && wanted.gid === user.gid) return
-  throw new BaleError('failed', `the process is user ${user.uid}:${user.gid}, and only root can become another`, {
-    where: `-uid ${wanted.uid} -gid ${wanted.gid}`,
-    fix: 'start it as that user or as root, or leave -uid and -gid out',
-  })
+  throw new BaleError(
+    'failed',
+    `the process runs as user ${user.uid}:${user.gid}, and only root can change to another user`,
+    {
+      where: `-uid ${wanted.uid} -gid ${wanted.gid}`,
+      fix: 'start it as that user or as root, or leave out -uid and -gid',
+    },
+  )
 }
 
 /** Skips a directory that the user can already write to: it may be a large cache. */
@@ -55,9 +59,9 @@ async function makeWritable(dir: string, owner: Owner): Promise<void> {
     if (!(await isWritable(dir, owner))) await giveTree(dir, owner, { from: 'anybody' })
   } catch (cause) {
     if (!isErrno(cause)) throw cause
-    throw new BaleError('failed', `cannot make it the property of user ${owner.uid}: ${cause.message}`, {
+    throw new BaleError('failed', `cannot make user ${owner.uid} its owner: ${cause.message}`, {
       where: dir,
-      fix: 'mount a volume that its user can write to',
+      fix: 'mount a volume that this process can change',
       cause,
     })
   }
@@ -83,6 +87,10 @@ async function groupsToKeep(
   const socket = await stat(images.daemonSocket).catch(() => undefined)
   if (socket === undefined || (socket.mode & 0o006) === 0o006) return [gid]
   if ((socket.mode & 0o060) === 0o060) return [...new Set([gid, socket.gid])]
-  log.event({ type: 'note', level: 'debug', text: `${images.daemonSocket} is root's alone, so the phase stays root` })
+  log.event({
+    type: 'note',
+    level: 'debug',
+    text: `only root can use ${images.daemonSocket}, so the phase runs as root`,
+  })
   return undefined
 }

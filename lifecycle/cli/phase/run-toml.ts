@@ -27,6 +27,6 @@ export async function runImageRequest(context: PhaseContext, images: Images): Pr
   if (names !== undefined) return { names, open }
   throw new BaleError('arguments', '-run-image is required when there is no run metadata', {
     where: inputs.path(features.runToml ? 'run' : 'stack'),
-    fix: 'give -run-image, or name an image in that file',
+    fix: 'give -run-image, or add an image to that file',
   })
 }

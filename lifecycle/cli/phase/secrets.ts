@@ -39,7 +39,7 @@ async function orUnreadable<T>(path: string, read: (path: string) => Promise<T>)
   return read(path).catch((cause: unknown) => {
     throw new BaleError('arguments', `a secret cannot be read: ${errnoMessage(cause)}`, {
       where: `-secrets ${path}`,
-      fix: 'name a directory of bindings, DIR/NAME/KEY, which this user can read',
+      fix: 'give a directory of bindings, DIR/NAME/KEY, that this user can read',
       cause,
     })
   })

@@ -16,7 +16,7 @@ export function renderError(thrown: unknown, options: { color: boolean; verbose:
     const text = error instanceof Error ? error.message : String(error)
     lines.push(
       `${style.red('ERROR:')} ${printableLines(text)}`,
-      'This is a fault in Bale itself; run again with --verbose and report what it prints.',
+      'This is a bug in Bale; run again with --verbose and report the output.',
     )
     if (options.verbose && error instanceof Error) lines.push(error.stack ?? '', ...causes(error))
   }

@@ -139,7 +139,7 @@ describe('detector', () => {
   it.each(['0.7', '0.9'])('does not know of image extensions at %s, passes them over, and says so', async api => {
     const at = await place({ 'cnb/order.toml': group('one') + extensions, ...pack('one') })
     const { code, output } = await runBinary('detector', at, { more: { CNB_PLATFORM_API: api } })
-    expect([code, output]).toEqual([0, expect.stringContaining('The image extensions of the order take no part')])
+    expect([code, output]).toEqual([0, expect.stringContaining('The image extensions of the order are ignored')])
   })
 })
 

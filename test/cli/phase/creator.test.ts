@@ -97,7 +97,7 @@ describe('the processes that run buildpacks', () => {
     const { status, lines } = await create(m, images, { detector, builder: 'exit 1' })
     expect([status, lines.join('\n')]).toEqual([
       22,
-      expect.stringContaining('creator does not extend images, which one'),
+      expect.stringContaining('creator cannot extend images, and the order has the image extensions one'),
     ])
   })
   it('look for the order themselves where none is named', async () => {

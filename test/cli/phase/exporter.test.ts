@@ -144,7 +144,7 @@ describe('arguments', () => {
     const { status, said } = await m.run('exporter', [image])
     expect([status, said]).toEqual([
       1,
-      expect.stringContaining('the run image is to be extended, and there is no extended one'),
+      expect.stringContaining('an image extension extends the run image, but the extended run image is missing'),
     ])
   })
   it.each(['oci', 'docker'] as const)('gives the image the format of its run image in a registry: %s', async format => {

@@ -146,7 +146,7 @@ ${rebasable}`),
 
   it('fails where the run image would run as root', async () => {
     const { status, said, m } = await extended({ 'run.Dockerfile': 'ARG base_image\nFROM ${base_image}\nUSER root\n' })
-    expect([status, said]).toEqual([102, expect.stringContaining('the user of the run image is root')])
+    expect([status, said]).toEqual([102, expect.stringContaining('leave root as the user of the run image')])
     expect(await readdir(m.path('layers/extended/run'))).toEqual(['unfinished'])
   })
 
@@ -154,7 +154,7 @@ ${rebasable}`),
     const { m } = await restoredWith({ 'build.Dockerfile': 'ARG base_image\nFROM ${base_image}\n' })
     expect(await extend(m, ['-kind', 'run'])).toEqual({
       status: 0,
-      said: expect.stringContaining('No image extension extends the run image') as string,
+      said: expect.stringContaining('No image extension changes the run image') as string,
     })
     expect(existsSync(m.path('layers/extended'))).toBe(false)
     const other = await restoredWith(dockerfile('RUN true'))
@@ -174,7 +174,7 @@ describe.runIf(isRoot)('exporter on an extended run image', () => {
     await chown(join(dir, 'blobs/sha256', blob), 1000, 1000)
     expect(await exported(place)).toMatchObject({
       status: 1,
-      said: expect.stringContaining('it belongs to user 1000, and extender leaves it to root') as string,
+      said: expect.stringContaining('it belongs to user 1000, but extender gives it to root') as string,
     })
   })
 

@@ -137,8 +137,8 @@ describe.runIf(isRoot)('a build.Dockerfile', () => {
       'context/tree/link': { link: '/etc/shadow' },
     }
     expect(await refused('COPY ../secret ROOT/x')).toContain('is not in the context')
-    expect(await refused('COPY out/passwd ROOT/x')).toContain('leads out of the context')
-    expect(await refused('COPY out ROOT/x')).toContain('leads out of the context')
+    expect(await refused('COPY out/passwd ROOT/x')).toContain('is outside the context')
+    expect(await refused('COPY out ROOT/x')).toContain('is outside the context')
     // The source that is named is what it leads to. Links below it stay links.
     const followed = await applied('COPY in ROOT/x/\nCOPY tree ROOT/tree', { tree: { ...tree, ...links } })
     expect((await lstat(followed.path('x/in'))).isFile()).toBe(true)
@@ -184,21 +184,21 @@ COPY dir/file ROOT/there/link`,
   it.each([
     ['RUN exit 3', 'RUN ended with 3: exit 3'],
     ['RUN --mount=type=cache,target=/x true', 'options of RUN are not supported'],
-    ['RUN <<EOF\ntrue\nEOF', 'here-documents are not applied'],
-    ['COPY <<EOF ROOT/x\ntrue\nEOF', 'here-documents are not applied'],
+    ['RUN <<EOF\ntrue\nEOF', 'here-documents are not supported'],
+    ['COPY <<EOF ROOT/x\ntrue\nEOF', 'here-documents are not supported'],
     ['ENV A="b', 'a quote has no end'],
-    ['RUN ["not-there"]', 'not-there is in no directory of PATH'],
+    ['RUN ["not-there"]', 'not-there is not in any directory of PATH'],
     ["USER ''", 'USER names nobody'],
-    ['RUN touch ROOT/x\nCOPY . ROOT/x', 'x is not a directory, and a directory would take its place'],
+    ['RUN touch ROOT/x\nCOPY . ROOT/x', 'x is not a directory, but a directory would replace it'],
     ['COPY --from=other a b', '--from of COPY is not supported'],
     ['COPY *.txt ROOT/x', '*.txt is a pattern'],
     ['ADD https://example.com/x ROOT/x', 'ADD of https://example.com/x is not supported'],
     ['ADD a.tar.gz ROOT/x', 'ADD of a.tar.gz is not supported'],
-    ['COPY a', 'COPY wants a source and a destination'],
+    ['COPY a', 'COPY needs a source and a destination'],
     ['ENV =x', 'ENV wants NAME=value'],
     ['SHELL bash', 'SHELL wants a list'],
     ['RUNN true', 'RUNN is not an instruction'],
-    ['ENV A=${b', '${b is not understood'],
+    ['ENV A=${b', '${b is not supported'],
     ['USER nobody-there\nRUN true', 'has no user'],
   ])('fails with the place: %j', async (body, message) => {
     const failed = (await failureOf(applied(body, { tree: { 'context/a': '' } }))) as BaleError
@@ -257,7 +257,7 @@ USER \${user_id}:\${group_id}
     expect(said).not.toContain('CNB_REGISTRY_AUTH')
     // Without it builder would go on without what the Dockerfiles install.
     const alone = await m.run('builder')
-    expect([alone.status, alone.said]).toEqual([1, expect.stringContaining('run extender in place of builder')])
+    expect([alone.status, alone.said]).toEqual([1, expect.stringContaining('run extender as root instead of builder')])
     expect((await m.run('builder', [], { BALE_EXTENDED: 'build' })).status).toBe(0)
   })
 
@@ -298,9 +298,9 @@ USER \${user_id}:\${group_id}
   })
 
   it.each([
-    ['an ordinary user', [], 1000, {}, 'extender is to be run as root'],
-    ['root as the buildpacks’ user', ['-uid', '0'], 0, {}, 'extender is to be run as root'],
-    ['an ordinary user, for the run image', ['-kind', 'run'], 1000, {}, 'extender is to be run as root'],
+    ['an ordinary user', [], 1000, {}, 'extender must run as root'],
+    ['root as the buildpacks’ user', ['-uid', '0'], 0, {}, 'extender must run as root'],
+    ['an ordinary user, for the run image', ['-kind', 'run'], 1000, {}, 'extender must run as root'],
   ] as const)('refuses %s', async (_what, args, uid, env, message) => {
     const { m } = await restored()
     const { status, said } = await extend(m, args, uid, env)

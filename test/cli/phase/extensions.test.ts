@@ -90,7 +90,7 @@ describe('detector with image extensions', () => {
       buildImage: { extend: true },
     })
     const { code, output } = await result.run('builder')
-    expect([code, output]).toEqual([1, expect.stringContaining('run extender in place of builder')])
+    expect([code, output]).toEqual([1, expect.stringContaining('run extender as root instead of builder')])
     // Nothing of it is left for a later build without the extension.
     await writeFile(result.path('cnb/order.toml'), orderOf('unused'))
     expect((await result.run('detector')).code).toBe(20)

@@ -95,7 +95,7 @@ describe('binaries by their names and by verbs', () => {
   })
   it('warns of a flag after the first argument', async () => {
     const { said } = await run(['exporter', '-no-color', 'image', '-daemon'], env)
-    expect(said).toContain('Warning: "-daemon" stands after the first argument and is not taken for a flag\n')
+    expect(said).toContain('Warning: "-daemon" comes after the first argument, so it is not read as a flag\n')
   })
 })
 

@@ -82,7 +82,7 @@ describe('-secrets', () => {
     await mkdir(m.path('platform/bindings/npm/directory'))
     for (const dir of ['platform/bindings', 'absent', 'order.toml']) {
       const { status, said } = await m.run('builder', ['-secrets', m.path(dir)])
-      expect(said).toMatch(/^ERROR: -secrets .*; a secret cannot be read: .*; name a directory of bindings/)
+      expect(said).toMatch(/^ERROR: -secrets .*; a secret cannot be read: .*; give a directory of bindings/)
       expect(status).toBe(3)
     }
   })

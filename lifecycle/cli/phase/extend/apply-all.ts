@@ -30,13 +30,13 @@ export async function applyAll(
   const { io, env, signal, log } = context
   if (env['CNB_REGISTRY_AUTH'])
     log.warn(
-      'Dockerfiles run as root can read the registry credentials of this container: start extender without CNB_REGISTRY_AUTH',
+      'Dockerfiles run as root and can read the registry credentials of this container: start extender without CNB_REGISTRY_AUTH',
     )
   const supervisor = await findSupervisor(io.supervisor, log)
   if (supervisor === undefined)
-    throw new BaleError('engine', 'the program that ends what Dockerfiles leave running does not work', {
+    throw new BaleError('engine', 'the program that ends leftover processes of Dockerfiles does not work', {
       where: io.supervisor,
-      fix: 'use a whole lifecycle, as npm run dist makes it',
+      fix: 'use a complete lifecycle, as npm run dist makes it',
     })
   let config = base
   for (const file of files) {

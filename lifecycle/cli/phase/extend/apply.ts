@@ -81,7 +81,7 @@ const shellOf = ({ Shell }: ContainerConfig): readonly string[] =>
 
 async function apply(instruction: Instruction, state: State, input: ApplyInput, signal?: AbortSignal): Promise<void> {
   const { name, value } = instruction
-  if (instruction.hasDocument) refuse(instruction, input, 'here-documents are not applied')
+  if (instruction.hasDocument) refuse(instruction, input, 'here-documents are not supported')
   const expand = (word: Word): string => expanded(word, state, input, instruction)
   const whole = (): string => expand(closed(wholeWord(value), instruction, input))
   switch (name) {
@@ -141,7 +141,7 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
     ...Object.fromEntries([...state.args, ...state.env]),
   }
   const file = name.includes('/') ? name : await findProgram(name, env.PATH)
-  if (file === undefined) return refuse(instruction, input, `${name} is in no directory of PATH`)
+  if (file === undefined) return refuse(instruction, input, `${name} is not in any directory of PATH`)
   const { reporter } = input
   reporter.event({ type: 'note', level: 'info', text: `RUN ${value}` })
   const exitCode = await runExecutable(
@@ -190,7 +190,7 @@ function pairOf(text: string): [string, string] {
 
 function expanded(word: Word, { args, env }: State, input: ApplyInput, instruction: Instruction): string {
   const value = expandWord(word, new Map([...args, ...env]))
-  return value ?? refuse(instruction, input, `${plainOf(word)} is not understood`)
+  return value ?? refuse(instruction, input, `${plainOf(word)} is not supported`)
 }
 
 /** Refuses words with an unclosed quote. */

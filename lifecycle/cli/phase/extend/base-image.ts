@@ -40,7 +40,7 @@ export async function readBaseImage(kanikoDir: string, reference: string): Promi
   const where = placeOf(kanikoDir, reference)
   const image = await layoutStore(where).pull('', hostPlatform())
   if (image === undefined)
-    throw new BaleError('input', `it has nothing of the image ${reference}`, {
+    throw new BaleError('input', `it does not contain the image ${reference}`, {
       where,
       fix: 'run restorer with the same /kaniko before extender, and with -build-image to extend the build image',
     })

@@ -37,15 +37,15 @@ export async function copyFiles({ name, options: given, paths, workingDir, conte
   const sources = paths.slice(0, -1)
   const to = paths.at(-1)
   if (to === undefined || sources.length === 0)
-    throw new BaleError('input', `${name} wants a source and a destination`, { where })
+    throw new BaleError('input', `${name} needs a source and a destination`, { where })
   const owner = await findAccount('/', ownerOf(options.get('chown') ?? 'root'))
   const target = isAbsolute(to) ? normalize(to) : join(workingDir, to)
   const isInto = to.endsWith('/') || sources.length > 1 || (await stateOf(target)) === 'directory'
   for (const source of sources) {
     if (/[*?[]/.test(source))
-      refuse(`${source} is a pattern, which ${name} does not take here`, 'name each file or its directory')
+      refuse(`${source} is a pattern, which ${name} does not support here`, 'name each file or its directory')
     if (name === 'ADD' && (/^(?:\w+:\/\/|git@)/.test(source) || /\.(?:tar|tgz|tar\.\w+|txz|tbz2)$/.test(source)))
-      refuse(`ADD of ${source} is not supported`, 'copy it with COPY, or fetch and unpack it with RUN')
+      refuse(`ADD of ${source} is not supported`, 'use COPY for a file, or download and unpack it with RUN')
     const from = await inContext(context, source, where)
     const isTree = (await lstat(from)).isDirectory()
     const destination = isTree || !isInto ? target : join(target, basename(source))
@@ -67,7 +67,7 @@ async function inContext(context: string, source: string, where: string): Promis
   const path = await realpath(join(root, normalize(`/${source}`))).catch(() => undefined)
   if (path === undefined) throw new BaleError('input', `${source} is not in the context`, { where })
   if (path === root || path.startsWith(`${root}/`)) return path
-  throw new BaleError('input', `${source} leads out of the context`, { where })
+  throw new BaleError('input', `${source} is outside the context`, { where })
 }
 
 interface CopyAs {
@@ -86,14 +86,14 @@ async function copyEntry(from: Buffer, to: Buffer, as: CopyAs): Promise<void> {
   }
   const [found, there] = [await lstat(from), await stateOf(to)]
   if (found.isDirectory()) {
-    if (there === 'other') refuse(to, 'is not a directory, and a directory would take its place')
+    if (there === 'other') refuse(to, 'is not a directory, but a directory would replace it')
     if (there === 'absent') await mkdir(to)
     for (const name of await readdir(from, { encoding: 'buffer' }))
       await copyEntry(below(from, name), below(to, name), as)
     if (there === 'absent') await give(to, found.mode, as)
     return
   }
-  if (there === 'directory') refuse(to, 'is a directory, and a file would take its place')
+  if (there === 'directory') refuse(to, 'is a directory, but a file would replace it')
   await rm(to, { force: true })
   if (found.isSymbolicLink()) {
     await symlink(await readlink(from, { encoding: 'buffer' }), to)

@@ -20,9 +20,9 @@ export async function readExtendedImage(extendedDir: string, runImage: Image): P
   const dir = join(extendedDir, 'run')
   const [name, ...others] = await namesIn(dir)
   if (name === undefined || others.length > 0 || !isDigest(name))
-    throw new BaleError('input', 'the run image is to be extended, and there is no extended one', {
+    throw new BaleError('input', 'an image extension extends the run image, but the extended run image is missing', {
       where: dir,
-      fix: 'run extender with -kind run in a container of the run image, as root and with the same layers directory',
+      fix: 'run extender as root with -kind run in a container of the run image, with the same layers directory',
     })
   await checkOwner(join(dir, name))
   const found = await layoutStore(join(dir, name)).pull('', hostPlatform())
@@ -54,8 +54,8 @@ async function checkOwner(dir: string): Promise<void> {
 
 function requireRoot(where: string, uid: number): void {
   if (uid === 0) return
-  throw new BaleError('input', `it belongs to user ${uid}, and extender leaves it to root`, {
+  throw new BaleError('input', `it belongs to user ${uid}, but extender gives it to root`, {
     where,
-    fix: 'look for a buildpack that writes there: only extender makes extended images',
+    fix: 'find the buildpack that writes there: only extender may make extended images',
   })
 }

@@ -80,7 +80,7 @@ function withoutRebasable(config: ContainerConfig): ContainerConfig {
 async function refuseRoot({ User = '' }: ContainerConfig): Promise<void> {
   const { uid } = await findAccount('/', User)
   if (uid !== 0) return
-  throw new BaleError('failed', 'after the run.Dockerfiles the user of the run image is root', {
-    fix: 'have the last one that changes the user set it back: ARG user_id, ARG group_id, USER ${user_id}:${group_id}',
+  throw new BaleError('failed', 'the run.Dockerfiles leave root as the user of the run image', {
+    fix: 'reset the user in the last one that changes it: ARG user_id, ARG group_id, USER ${user_id}:${group_id}',
   })
 }
