@@ -255,6 +255,16 @@ export function addRebase(program: Command, run: Run): void {
     .option('--run-image <image>', 'the new run image (default: the newest version of the one that it was built on)')
     .option('--tag <image>', 'another name for the result, at any destination (repeatable)', collect)
     .option('--check', 'only show whether there is a newer run image, and which packages it changes')
+    .option('--previous-image <image>', 'the image to rebase, if the result gets another name')
+    .addOption(
+      new Option('--pull-policy <policy>', 'when to read the run image from its registry').choices(pullPolicies),
+    )
+    .option(
+      '--insecure-registry <host>',
+      'a registry, with its port, that may use http or an untrusted certificate (repeatable)',
+      collect,
+    )
+    .addOption(new Option('--report-output-dir <dir>', 'write report.toml there').conflicts('check'))
     .option('--force', 'rebase even if labels, platform or distribution do not match')
     .option('--publish', 'read and write the image in its registry, not in the local store')
     .addHelpText(
@@ -276,7 +286,8 @@ export function addRebase(program: Command, run: Run): void {
 }
 
 /** Checks that either an image or a cluster is given. @returns the cluster */
-function checkFleet(image: string | undefined, { on, selector, tag = [] }: GlobalOptions): string | undefined {
+function checkFleet(image: string | undefined, options: GlobalOptions): string | undefined {
+  const { on, selector, tag = [], previousImage, reportOutputDir } = options
   if (on === undefined && image === undefined)
     refuse('there is nothing to rebase', 'IMAGE', 'name an image, or a cluster: --on kubernetes')
   if (on === undefined && selector !== undefined)
@@ -284,6 +295,10 @@ function checkFleet(image: string | undefined, { on, selector, tag = [] }: Globa
   if (on === undefined) return undefined
   if (image !== undefined) refuse('with --on, the cluster determines the images', image, 'leave out the image, or --on')
   if (tag.length > 0) refuse('each image keeps its own name', '--tag', 'leave it out')
+  if (previousImage !== undefined)
+    refuse('the images are those that the cluster runs', '--previous-image', 'leave it out')
+  if (reportOutputDir !== undefined)
+    refuse('each image would have a report of its own', '--report-output-dir', 'leave it out')
   parsePlace(on)
   return on
 }

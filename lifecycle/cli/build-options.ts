@@ -16,15 +16,9 @@ import { type UserConfig, readUserConfig } from './config-file.ts'
 import type { CommandContext, GlobalOptions } from './context.ts'
 import { interactionOf } from './interaction.ts'
 import { fromPack } from './pack-options.ts'
+import { withInsecure } from './insecure-registries.ts'
 import { readSecrets } from './secrets.ts'
-import {
-  parseBuildPlatforms,
-  parseCreationTime,
-  parseId,
-  parseRegistries,
-  parseRetries,
-  parseVolumes,
-} from './values.ts'
+import { parseBuildPlatforms, parseCreationTime, parseId, parseRetries, parseVolumes } from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
 
 /**
@@ -153,15 +147,13 @@ function settingsOf(
 ): CommandContext['settings'] {
   // With several platforms, each build gets its own: see buildPlatforms.
   const [first, ...more] = parseBuildPlatforms(platform) ?? []
-  const insecure = parseRegistries(insecureRegistry, '--insecure-registry')
   const mirrored = Object.entries(registryMirrors).map(([host, mirrors]) => {
     const own = registrySettings(settings.registries, host)
     return [host, { ...own, mirrors: [...mirrors, ...(own.mirrors ?? [])] }] as const
   })
   return {
-    ...settings,
+    ...withInsecure(settings, insecureRegistry),
     ...(first !== undefined && more.length === 0 && { platform: first }),
-    insecureRegistries: [...(settings.insecureRegistries ?? []), ...insecure],
     registries: { ...settings.registries, ...Object.fromEntries(mirrored) },
     ...(retry !== undefined && { registryAttempts: parseRetries(retry, '--retry') + 1 }),
     ...(creationTime !== undefined && { sourceDateEpoch: parseCreationTime(creationTime) }),

@@ -10,7 +10,9 @@ import type { Platform } from '../image/manifest.ts'
 import { type AppImage, type NewRunImage, type Rebased, findRunImage, rebase as rebasePhase } from '../phases/rebase.ts'
 import { requirePlatformApi } from '../spec/api.ts'
 import { dockerDaemon } from '../stores/daemon/transport.ts'
-import { Stores, identify } from '../stores/open.ts'
+import type { Report } from '../spec/types.ts'
+import { type ImageAt, Stores, identify } from '../stores/open.ts'
+import type { PullPolicy } from '../stores/pull-policy.ts'
 import { isPlain } from '../stores/transports.ts'
 
 export interface RebaseOptions {
@@ -19,6 +21,10 @@ export interface RebaseOptions {
   readonly settings: Settings
   /** The new run image, in any transport. By default the newest version of the one that the app was built on. */
   readonly runImage?: string
+  /** The image to rebase, if `image` is only the name of the result. */
+  readonly previousImage?: string | undefined
+  /** Where a plain run image is read: anywhere, with the machine first, by default. */
+  readonly pullPolicy?: PullPolicy | undefined
   /** Additional names for the result, in any transport. */
   readonly tags?: readonly string[]
   /** Plain names mean their registries, not Bale's own store. */
@@ -30,7 +36,7 @@ export interface RebaseOptions {
 }
 
 /** `names` are all names of the image or index, in all transports. */
-export type RebaseResult = { readonly names: readonly string[] } & (
+export type RebaseResult = { readonly names: readonly string[]; readonly report: Report } & (
   ({ readonly kind: 'image' } & Rebased) | { readonly kind: 'index'; readonly index: ImageIndex }
 )
 
@@ -45,16 +51,16 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
   const names = [options.image, ...(options.tags ?? [])]
   const destinations = await stores.destinations(names, options.publish === true)
   const [destination, ...others] = destinations
-  const { registry, previous } = destination
-  const { source, name } = previous
-  const app = { name: name === '' ? options.image : name, registry }
+  const { source, name, app } = await previousOf(options, stores)
   const how = { force: options.force === true, features: requirePlatformApi(platformApi) }
   const runImageFor = (app: AppImage): Promise<NewRunImage> => runImageOf(app, { stores, options, reporter })
 
   const index = await source.pullIndex(name, signal)
   if (index !== undefined) {
     const input = { index, app, findRunImage: runImageFor, destinations, ...how, reporter }
-    return { kind: 'index', ...(await inPhase('rebase', () => rebaseIndex(input, signal))) }
+    const rebased = await inPhase('rebase', () => rebaseIndex(input, signal))
+    const { digest, bytes } = rebased.index
+    return { kind: 'index', ...rebased, report: { tags: rebased.names, digest, manifestSize: bytes.length } }
   }
   const image = await source.pull(name, settings.platform, signal)
   if (image === undefined) throw missing(options, stores, source.description)
@@ -64,7 +70,8 @@ export async function rebase(options: RebaseOptions): Promise<RebaseResult> {
     rebasePhase({ ...input, reporter: withDisplayNames(destination, reporter) }, signal),
   )
   const elsewhere = await publishElsewhere(rebased.image, others, reporter, signal)
-  return { kind: 'image', ...rebased, names: [...rebased.published.names, ...elsewhere] }
+  const all = [...rebased.published.names, ...elsewhere]
+  return { kind: 'image', ...rebased, names: all, report: { ...rebased.report, tags: all } }
 }
 
 /**
@@ -75,28 +82,39 @@ export async function checkRebase(options: RebaseOptions): Promise<readonly Reba
   const { settings, signal } = options
   const reporter = options.reporter ?? silent
   await using stores = new Stores(settings, reporter)
-  const [{ registry, previous }] = await stores.destinations([options.image], options.publish === true)
-  const { source, name } = previous
+  const { source, name, app } = await previousOf(options, stores)
   const index = await source.pullIndex(name, signal)
   const image = index === undefined ? await source.pull(name, settings.platform, signal) : undefined
   const images = index === undefined ? [image].filter(one => one !== undefined) : index.manifests.map(m => m.image)
   if (images.length === 0) throw missing(options, stores, source.description)
   const checks: RebaseCheck[] = []
   for (const one of images) {
-    const app = { name: name === '' ? options.image : name, registry, image: one }
-    checks.push(await compareRunImages(one, await runImageOf(app, { stores, options, reporter }), signal))
+    const runImage = await runImageOf({ ...app, image: one }, { stores, options, reporter })
+    checks.push(await compareRunImages(one, runImage, signal))
   }
   return checks
 }
+
+/** Returns the place of the image to rebase. */
+async function previousOf(
+  { image, previousImage = image, publish }: RebaseOptions,
+  stores: Stores,
+): Promise<ImageAt & { readonly app: Omit<AppImage, 'image'> }> {
+  const [{ registry, previous }] = await stores.destinations([previousImage], publish === true)
+  return { ...previous, app: { name: previous.name === '' ? previousImage : previous.name, registry } }
+}
+
+const places = { always: 'registry', never: 'machine', 'if-not-present': undefined } as const
 
 function runImageOf(
   app: AppImage,
   { stores, options, reporter }: { stores: Stores; options: RebaseOptions; reporter: Reporter },
 ): Promise<NewRunImage> {
-  const { signal, runImage: wanted } = options
+  const { signal, runImage: wanted, pullPolicy = 'if-not-present' } = options
+  const only = places[pullPolicy]
   const daemonFirst = stores.parse(options.image).transport === dockerDaemon
   const find = async (text: string, platform: Platform): Promise<NewRunImage> => {
-    const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true })
+    const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true, only })
     // The app image must not record a path of this machine.
     const name = found.reference.transport.isPath ? '' : found.name
     return { name, image: found.image, reference: identify(found) }
@@ -104,7 +122,11 @@ function runImageOf(
   return findRunImage({ app, wanted, find, reporter }, signal)
 }
 
-function missing({ image, publish }: RebaseOptions, stores: Stores, where: string): BaleError {
+function missing(
+  { image: result, previousImage: image = result, publish }: RebaseOptions,
+  stores: Stores,
+  where: string,
+): BaleError {
   // --publish changes the meaning of plain names only.
   const isLocal = publish !== true && isPlain(stores.parse(image))
   return new BaleError('arguments', `there is no image ${image} in ${where}`, {

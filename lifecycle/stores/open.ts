@@ -46,6 +46,8 @@ export interface FindOptions {
   readonly platform?: Platform
   /** Looks for a plain name in the Docker daemon first. */
   readonly daemonFirst?: boolean
+  /** Looks for a plain name only on this machine, or only in its registry. */
+  readonly only?: 'machine' | 'registry' | undefined
   /** Reads an image in a daemon from the daemon's description, and its layers only when needed. */
   readonly lazy?: boolean
 }
@@ -174,9 +176,9 @@ export class Stores implements AsyncDisposable {
    * @throws BaleError 'arguments' if there is none
    */
   async find(text: string, signal?: AbortSignal, options: FindOptions = {}): Promise<FoundImage> {
-    const { platform = this.#settings.platform, daemonFirst = false, lazy = false } = options
+    const { platform = this.#settings.platform, daemonFirst = false, lazy = false, only } = options
     const searched: string[] = []
-    for (const reference of candidates(this.parse(text), daemonFirst)) {
+    for (const reference of candidates(this.parse(text), daemonFirst, only)) {
       const { store, exact = store } = await this.open(reference)
       const reading = (lazy ? store : exact).pull(reference.name, platform, signal)
       const image = await reading.catch((error: unknown) => {

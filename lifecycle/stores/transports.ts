@@ -47,10 +47,16 @@ export function asPublished(reference: ImageReference, publish: boolean): ImageR
 }
 
 /** The places to look for an image: for a plain name Bale's own store, then its registry. */
-export function candidates(reference: ImageReference, daemonFirst: boolean): readonly ImageReference[] {
+export function candidates(
+  reference: ImageReference,
+  daemonFirst: boolean,
+  only?: 'machine' | 'registry',
+): readonly ImageReference[] {
   if (!isPlain(reference)) return [reference]
-  const inDaemon = daemonFirst ? [dockerDaemon.at(reference.name)] : []
-  return [...inDaemon, reference, asPublished(reference, true)]
+  const onMachine = [...(daemonFirst ? [dockerDaemon.at(reference.name)] : []), reference]
+  const published = asPublished(reference, true)
+  if (only === 'registry') return [published]
+  return only === 'machine' ? onMachine : [...onMachine, published]
 }
 
 /** The same key for all references to one store, and a different one for each store: spaces in locations are escaped. */

@@ -1,19 +1,13 @@
-import { rename, writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
-import { makeDirectories } from '../../files/directories.ts'
-import { wrapErrno } from '../../files/wrap-errno.ts'
 import { type BuildResult, build, exitStatusOf } from '../../platform/build-app.ts'
 import { buildPlatforms } from '../../platform/build-platforms.ts'
-import { formatReport } from '../../spec/report.ts'
-import type { Report } from '../../spec/types.ts'
 import { buildOnCluster } from '../../platform/kubernetes/build.ts'
 import { recorded } from '../build-record.ts'
 import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { parseBuildPlatforms } from '../values.ts'
 import { clusterOf } from './manifests.ts'
-import { checkResultFiles, reportFileIn, writeResultFiles } from './result-files.ts'
+import { checkReportDir, checkResultFiles, writeReport, writeResultFiles } from './result-files.ts'
 import { downloadCommand } from './sbom.ts'
 
 export async function buildCommand(
@@ -30,7 +24,7 @@ export async function buildCommand(
     })
   await using given = await buildOptionsOf(context, named, options)
   // Checked before the build, so that a wrong path does not fail after it.
-  if (options.reportOutputDir !== undefined) await makeDirectories(resolve(options.reportOutputDir))
+  await checkReportDir(options.reportOutputDir)
   await checkResultFiles(options)
   const cluster = options.on === undefined ? undefined : await clusterOf(options.on, options.onSettings)
   const { report, names } = await recorded<Pick<BuildResult, 'report' | 'names'>>(given.options, own =>
@@ -42,7 +36,7 @@ export async function buildCommand(
   ).catch((error: unknown) => {
     throw options.network === 'none' ? withoutNetwork(error) : error
   })
-  if (options.reportOutputDir !== undefined) await writeReport(options.reportOutputDir, report)
+  await writeReport(options.reportOutputDir, report)
   await writeResultFiles(options, names, report)
   const { sbomOutputDir } = options
   const { image, settings } = given.options
@@ -62,13 +56,5 @@ function withoutNetwork(error: unknown): unknown {
   return new BaleError(error.code, error.message, {
     fix: 'see its messages above; if a download failed, leave out --network none',
     cause: error.cause,
-  })
-}
-
-async function writeReport(dir: string, report: Report): Promise<void> {
-  const file = reportFileIn(dir)
-  await wrapErrno(file, async () => {
-    await writeFile(`${file}.tmp`, formatReport(report))
-    await rename(`${file}.tmp`, file)
   })
 }

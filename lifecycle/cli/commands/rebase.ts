@@ -3,20 +3,28 @@ import type { PackageChange } from '../../platform/debian-packages.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import type { FleetImage } from '../../platform/kubernetes/rebase.ts'
 import { BaleError } from '../../errors.ts'
+import { readUserConfig } from '../config-file.ts'
+import { withInsecure } from '../insecure-registries.ts'
 import { printable, shortName } from '../text.ts'
+import { checkReportDir, writeReport } from './result-files.ts'
 
 export async function rebaseCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
   const input = {
     image,
-    settings: context.settings,
+    settings: withInsecure(context.settings, options.insecureRegistry),
     reporter: context.reporter,
     signal: context.signal,
     publish: options.publish === true,
     force: options.force === true,
     tags: options.tag,
     runImage: options.runImage,
+    previousImage: options.previousImage,
+    pullPolicy: options.pullPolicy ?? (await readUserConfig(context.env)).pullPolicy,
   }
-  if (options.check !== true) return void (await rebase(input))
+  if (options.check !== true) {
+    await checkReportDir(options.reportOutputDir)
+    return writeReport(options.reportOutputDir, (await rebase(input)).report)
+  }
   for (const { platform, state, runImage, from, to, packages } of await checkRebase(input)) {
     const name = printable(shortName(runImage))
     const says =
@@ -29,7 +37,8 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
 /** Rebases every image that workloads of a cluster run. Reports each failure at once, and all of them at the end. */
 export async function rebaseFleetCommand(context: CommandContext, on: string, options: GlobalOptions): Promise<void> {
   const { rebaseOnCluster } = await import('../../platform/kubernetes/rebase.ts')
-  const { reporter, settings, signal } = context
+  const { reporter, signal } = context
+  const settings = withInsecure(context.settings, options.insecureRegistry)
   const { selector, runImage, force, check = false } = options
   const fleet = await rebaseOnCluster({ on, selector, runImage, force, check, settings, reporter, signal })
   for (const image of fleet.images) context.print(describeImage(image))

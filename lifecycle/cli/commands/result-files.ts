@@ -4,6 +4,7 @@ import { BaleError } from '../../errors.ts'
 import { makeDirectories } from '../../files/directories.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { sbomsIn } from '../../platform/sbom-files.ts'
+import { formatReport } from '../../spec/report.ts'
 import type { Report } from '../../spec/types.ts'
 import type { GlobalOptions } from '../context.ts'
 
@@ -14,7 +15,21 @@ const filesOf = (options: ResultFiles): string[] =>
     file => file !== undefined,
   )
 
-export const reportFileIn = (dir: string): string => join(dir, 'report.toml')
+const reportFileIn = (dir: string): string => join(dir, 'report.toml')
+
+/** Creates the directory of report.toml, so that a wrong path is an error before the image changes. */
+export async function checkReportDir(dir: string | undefined): Promise<void> {
+  if (dir !== undefined) await makeDirectories(resolve(dir))
+}
+
+export async function writeReport(dir: string | undefined, report: Report): Promise<void> {
+  if (dir === undefined) return
+  const file = reportFileIn(resolve(dir))
+  await wrapErrno(file, async () => {
+    await writeFile(`${file}.tmp`, formatReport(report))
+    await rename(`${file}.tmp`, file)
+  })
+}
 
 /** The files that `bale build` writes beside the image. Such a file is not a part of the application, even inside the source. */
 export function outputFiles(options: ResultFiles & Pick<GlobalOptions, 'reportOutputDir' | 'sbomOutputDir'>): string[] {
