@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, compare, progress, quote, shell } from './measure.ts'
 import { startPeers } from './peers.ts'
 

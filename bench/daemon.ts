@@ -1,5 +1,5 @@
 import { startDocker } from '../test/helpers/daemons.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, shell } from './measure.ts'
 
 /** What is sent to a Docker daemon: a layer once, and not again when another one is added. */

@@ -1,4 +1,4 @@
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, compare, quote, shell } from './measure.ts'
 
 /** A tree becomes a layer, in a file and in a registry on this machine. */

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 import { buildDeflate } from '../scripts/build-deflate.mjs'
 import { startDockerRegistry } from '../test/helpers/docker-registry.ts'
+import type { Bench } from './bench.ts'
 import { buildRows } from './build.ts'
 import { daemonRows } from './daemon.ts'
 import { exportRows } from './export.ts'
@@ -24,24 +25,6 @@ import { memoryRows } from './memory.ts'
 import { rebaseRows } from './rebase.ts'
 import { restoreRows } from './restore.ts'
 import { type Tree, makeTree } from './tree.ts'
-
-/** What the pieces measure with. */
-export interface Bench {
-  /** Empty at first; commands run in it. */
-  readonly dir: string
-  readonly root: string
-  readonly runs: number
-  /** The largest inputs, which take minutes, as well. */
-  readonly full: boolean
-  /** A node_modules; made when first asked for. */
-  readonly tree: () => Tree
-  /** The command that runs a task of bench/task.ts. */
-  readonly task: (...args: string[]) => string
-  /** HOST:PORT of a registry on this machine; started when first asked for. */
-  readonly registry: () => Promise<string>
-  /** What is to be stopped at the end, and not before: stopping a daemon deletes what it has. */
-  readonly ends: AsyncDisposableStack
-}
 
 const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   export: exportRows,

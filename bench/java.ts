@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { ZipFile } from 'yazl'
 import { isInstalled } from '../test/helpers/daemons.ts'
 import { freePort } from '../test/helpers/bale.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, compare, progress, quote, shell } from './measure.ts'
 
 const image = 'bale-bench-java'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isInstalled, startDocker } from '../test/helpers/daemons.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { dockerWithBuildKit } from './peers.ts'
 import { type Row, compare, progress, quote, shell } from './measure.ts'
 

@@ -6,7 +6,7 @@ import { isInstalled } from '../test/helpers/daemons.ts'
 import { parseReference } from '../lifecycle/image/reference.ts'
 import { anonymous } from '../lifecycle/stores/credentials.ts'
 import { openRegistry, registryStore } from '../lifecycle/stores/registry/store.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, type Task, compare, progress, quote, shell } from './measure.ts'
 
 /** Makes a layer of the tree that is mounted at /tree, and leaves a restored one alone. */

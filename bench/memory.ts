@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, compare } from './measure.ts'
 import { makeNoise } from './tree.ts'
 

@@ -1,6 +1,6 @@
 import { delimiter, join } from 'node:path'
 import { isInstalled, startDocker } from '../test/helpers/daemons.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { quote, shell } from './measure.ts'
 
 /** Another builder, which builds and pushes a Dockerfile that copies `$ROUND/context`. */

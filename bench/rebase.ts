@@ -7,7 +7,7 @@ import { openRegistry, registryStore } from '../lifecycle/stores/registry/store.
 import { putAppImage, putRunImage } from '../test/helpers/app-image.ts'
 import { noise, platform } from '../test/helpers/images.ts'
 import { type Recorded, startRegistry } from '../test/helpers/registry.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import type { Row } from './measure.ts'
 
 /** What a rebase asks of a registry that has both images. */

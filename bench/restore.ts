@@ -1,4 +1,4 @@
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, compare, quote, shell } from './measure.ts'
 
 /** A layer becomes a tree. That of a cache directory, which is moved, is measured in whole builds. */

@@ -1,4 +1,7 @@
 /** Everything that a program may import: `import { build, settings } from 'bale'`. */
+export type { StoreSettings } from './stores/transport.ts'
+export type { Registries, RegistrySettings } from './stores/registry-settings.ts'
+export type { Credential } from './stores/credentials/credential.ts'
 export { type BuildOptions, type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
 export { type PlatformsResult, buildPlatforms } from './platform/build-platforms.ts'
 export {
@@ -51,7 +54,6 @@ export type {
 export type { BuildSecret } from './phases/secrets.ts'
 export type { LifecycleChoice } from './platform/builders/image-environment.ts'
 export type { PullPolicy } from './stores/pull-policy.ts'
-export type { Registries, RegistrySettings, StoreSettings } from './stores/settings.ts'
 export type { ContainerConfig, History, ImageConfig } from './image/config.ts'
 export type { ChunkRecorder, Fingerprint, LayerSource } from './image/layer.ts'
 export type { Descriptor, Index, Manifest, Platform } from './image/manifest.ts'
@@ -60,4 +62,4 @@ export type { ImageIndex, IndexedImage } from './image/image-index.ts'
 export type { Rebased } from './phases/rebase.ts'
 export type { ImageReference, ImageTransport, OpenStore, StoreContext } from './stores/transport.ts'
 export type { Env } from './stores/settings.ts'
-export type { Credential, Credentials } from './stores/credentials.ts'
+export type { Credentials } from './stores/credentials.ts'

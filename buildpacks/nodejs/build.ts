@@ -1,27 +1,14 @@
 import { rm } from 'node:fs/promises'
 import type { BuildContext, Component } from '../sdk/index.ts'
+import type { BuildJob } from './build-job.ts'
 import { restoreBuildCaches } from './frameworks/build-caches.ts'
 import { setTimesByContent } from './frameworks/source-times.ts'
 import { developmentImport } from './frameworks/development-imports.ts'
 import { developmentProgram } from './frameworks/development-tools.ts'
-import type { ManagerChoice, PackageManager } from './manager.ts'
-import { installPackages, type PackagePlan } from './packages.ts'
+import type { PackageManager } from './manager.ts'
+import { installPackages } from './packages.ts'
 import type { Project } from './project.ts'
-import type { Runtime } from './runtime.ts'
-import type { BuildScripts } from './scripts.ts'
 import { buildWorkspace } from './workspace.ts'
-
-export interface BuildJob {
-  readonly context: BuildContext
-  readonly project: Project
-  readonly choice: ManagerChoice
-  readonly plan: PackagePlan
-  readonly scripts: BuildScripts
-  readonly node: Runtime
-  readonly manager: PackageManager
-  /** The commands that start the application, as far as they are known after the build has run. */
-  readonly startCommands: () => Promise<readonly string[]>
-}
 
 /** The installed packages for the image. */
 export interface Built {

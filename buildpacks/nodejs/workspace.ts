@@ -1,5 +1,5 @@
-import type { BuildJob } from './build.ts'
 import { tableOf } from '../sdk/tables.ts'
+import type { BuildJob } from './build-job.ts'
 import { parseYaml } from './yaml.ts'
 
 /**

@@ -10,7 +10,7 @@ import {
 } from '../debian/chromium.ts'
 import type { LibrariesOptions } from '../debian/shared-libraries.ts'
 import { type BuildContext, byDefault, type EnvChanges, programFiles } from '../sdk/index.ts'
-import type { Venv } from './venv.ts'
+import type { Venv } from './installed.ts'
 
 /** The Debian packages of the browser that an application starts, and how the application finds it. */
 export interface Browser extends Pick<LibrariesOptions, 'alone' | 'env' | 'links' | 'without'> {

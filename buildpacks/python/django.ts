@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { type BuildContext, BuildpackError, type CommandResult, isSet, type RunOptions } from '../sdk/index.ts'
+import type { Installed } from './installed.ts'
 import type { Python } from './runtime.ts'
 import { servedSettings } from './serve.ts'
-import type { Installed } from './venv.ts'
 
 /** The installed packages, and their place. */
 interface Packages {

@@ -1,6 +1,6 @@
 import { type BuildContext, BuildpackError, type Documentation, documentationRoot, withTempDir } from '../sdk/index.ts'
 import { join } from 'node:path'
-import type { Installed } from './venv.ts'
+import type { Installed } from './installed.ts'
 
 /**
  * Generates the pages of a site that the static buildpack serves.

@@ -1,11 +1,10 @@
 import { type App, chooseFunction, firstSetting, shellQuote } from '../sdk/index.ts'
 import { candidateFiles, notebooks } from '../sdk/python-starts.ts'
+import type { Start, Installed } from './installed.ts'
 import { serveOnPort } from './listen.ts'
 import { portOfCall, portOfSetting } from './port.ts'
 import { host, port } from './serve.ts'
-import type { Start } from './start.ts'
 import { readsPort } from './target.ts'
-import type { Installed } from './venv.ts'
 
 /** A framework with a server of its own, which the files of its applications do not name. */
 interface FrameworkServer {

@@ -1,5 +1,5 @@
 import type { App } from '../sdk/index.ts'
-import type { Installed } from './venv.ts'
+import type { Installed } from './installed.ts'
 
 /** Debian packages for a Python package that uses a library or a program of the system. */
 interface Native {

@@ -1,7 +1,6 @@
 import { type App, BuildpackError, firstSetting, shellQuote } from '../sdk/index.ts'
-import type { Start } from './start.ts'
+import type { Start, Installed } from './installed.ts'
 import type { Target } from './target.ts'
-import type { Installed } from './venv.ts'
 
 type Env = Readonly<Record<string, string>>
 

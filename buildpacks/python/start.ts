@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type App, BuildpackError, declaredStart, firstSetting, shellQuote, type Subcommand } from '../sdk/index.ts'
+import { type App, BuildpackError, declaredStart, firstSetting, shellQuote } from '../sdk/index.ts'
 import {
   mainPackage,
   mayStart,
@@ -10,22 +10,14 @@ import {
   type Scripts,
   startFiles,
 } from '../sdk/python-starts.ts'
+import type { Installed, Start } from './installed.ts'
 import { djangoServer, djangoStart, serve, type Server, serverFor } from './serve.ts'
 import { frameworkStart, functionStart } from './framework-servers.ts'
 import { commandOfFile } from './subcommand.ts'
 import { findPackageTarget, findTarget, protocolOf, readTarget, runsItself, type Target } from './target.ts'
-import type { Installed } from './venv.ts'
 import { hasTasks } from './workers.ts'
 
 type Env = Readonly<Record<string, string>>
-
-/** A start command, and the reason for it. */
-export interface Start {
-  readonly command: string
-  readonly why: string
-  /** What the program does if the command line names no command of its own. */
-  readonly subcommand?: Subcommand
-}
 
 /** The start of the application; undefined if nothing is recognised. */
 export async function findStart(app: App, env: Env, installed: Installed): Promise<Start | undefined> {

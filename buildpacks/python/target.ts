@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import type { App } from '../sdk/index.ts'
 import { asgi, findObject, type FoundObject, wsgi } from '../sdk/python-objects.ts'
 import { candidateFiles, packageModules } from '../sdk/python-starts.ts'
-import type { Installed } from './venv.ts'
+import type { Installed } from './installed.ts'
 
 /** An object that a server calls, such as the variable `app` in `src/main.py`. */
 export interface Target {

@@ -9,7 +9,6 @@ import {
   drop,
   firstSetting,
   keep,
-  type Layer,
   packageUrl,
   prepend,
   type RunOptions,
@@ -17,25 +16,13 @@ import {
 } from '../sdk/index.ts'
 import { librariesOf } from '../debian/shared-libraries.ts'
 import { browserFolders } from './browser.ts'
+import type { Venv } from './installed.ts'
 import type { Installation } from './installers.ts'
 import { pipEnv, pipInstall, pipResolve, type ResolvedPackage, type Tools } from './pip.ts'
 import { compileModules } from './runtime.ts'
 import { type Server, serverVersions } from './serve.ts'
 import { missingServer } from './start.ts'
 import { protocolsOf } from './target.ts'
-
-/** The normalised names of the installed packages: `flask-login`. */
-export type Installed = ReadonlySet<string>
-
-/** The layer of a virtual environment, and the facts about it that are known even without the layer's files. */
-export interface Venv {
-  readonly layer: Layer
-  readonly installed: Installed
-  /** Debian packages that modules are linked with. */
-  readonly linked: readonly string[]
-  /** Folders in which Playwright looks for its Chromium: `chromium-1255`. */
-  readonly browsers: readonly string[]
-}
 
 /**
  * Installs packages into a virtual environment, a layer for launch. As long as nothing that determines the packages changes, the next

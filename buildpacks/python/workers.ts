@@ -1,7 +1,7 @@
 import type { App } from '../sdk/index.ts'
 import { candidateFiles, celeryFiles } from '../sdk/python-starts.ts'
+import type { Installed } from './installed.ts'
 import { host, port } from './serve.ts'
-import type { Installed } from './venv.ts'
 
 /** A task queue and its worker: a program of the queue gets the module that defines tasks. */
 interface Queue {

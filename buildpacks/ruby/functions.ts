@@ -1,5 +1,5 @@
 import { type App, chooseFunction, firstSetting, shellQuote } from '../sdk/index.ts'
-import type { Facts, Start } from './start.ts'
+import type { Facts, Start } from './facts.ts'
 
 /** The file in which the framework's program looks for functions. */
 const source = 'app.rb'

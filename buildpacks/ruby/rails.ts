@@ -10,7 +10,8 @@ import {
   isSet,
 } from '../sdk/index.ts'
 import type { Bundle, Tools } from './bundle.ts'
-import { type Facts, isRails, rakefiles } from './start.ts'
+import type { Facts } from './facts.ts'
+import { isRails, rakefiles } from './start.ts'
 
 /** Directories that Rails writes to at run time. The application's user is in the group of the build's user. */
 const written = ['log', 'storage', 'tmp', 'tmp/cache', 'tmp/pids', 'tmp/sockets', 'tmp/storage']

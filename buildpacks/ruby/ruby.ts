@@ -17,6 +17,7 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 import { type Bundle, readBundle, type Tools } from './bundle.ts'
+import type { Facts } from './facts.ts'
 import { provideGems } from './gems.ts'
 import { useAskedBundler } from './bundler-version.ts'
 import { provideAllocator } from './jemalloc.ts'
@@ -27,7 +28,7 @@ import { buildSite } from './site.ts'
 import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyReleases } from './runtime.ts'
 import { readSettings } from './settings.ts'
 import { readCredentials } from './credentials.ts'
-import { type Facts, findStart, isRails, mayServe, noStart, otherProcesses, programs } from './start.ts'
+import { findStart, isRails, mayServe, noStart, otherProcesses, programs } from './start.ts'
 import type { Wanted } from '../debian/offered-version.ts'
 import { checkVersion, wantedRuby } from './version.ts'
 

@@ -1,20 +1,6 @@
 import { type App, BuildpackError, type LaunchProcess, shellProcess, shellQuote } from '../sdk/index.ts'
+import type { Facts, Start } from './facts.ts'
 import { functionStart } from './functions.ts'
-
-/** A start command, and the reason for it. */
-export interface Start {
-  readonly command: string
-  readonly why: string
-}
-
-/** The facts about the application that its start depends on. */
-export interface Facts {
-  readonly app: App
-  /** Names of gems; empty without a Gemfile. */
-  readonly gems: ReadonlySet<string>
-  readonly hasGemfile: boolean
-  readonly env: Readonly<Record<string, string>>
-}
 
 const host = '0.0.0.0'
 const port = '${PORT:-8080}'

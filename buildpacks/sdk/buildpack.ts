@@ -1,11 +1,11 @@
 import type { Offer } from '../../lifecycle/spec/offers.ts'
 import type { Metadata, PlanRequire, Target } from '../../lifecycle/spec/types.ts'
 import type { App } from './app.ts'
-import type { Run } from './command.ts'
+import type { Run, Step } from './command.ts'
 import type { Launch } from './launch.ts'
 import type { Layer, LayerDefinition, LayerKey } from './layer.ts'
 import type { Log } from './log.ts'
-import type { OwnCommand, Step } from './own-commands.ts'
+import type { OwnCommand } from './own-commands.ts'
 import type { BuildPlanBuilder } from './plan.ts'
 import type { Component } from './sbom/component.ts'
 

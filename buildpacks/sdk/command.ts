@@ -3,7 +3,6 @@ import { constants } from 'node:os'
 import { StringDecoder } from 'node:string_decoder'
 import { BuildpackError } from './errors.ts'
 import type { Log } from './log.ts'
-import type { Step } from './own-commands.ts'
 
 export interface Command {
   readonly argv: readonly [string, ...string[]]
@@ -57,6 +56,9 @@ function collect(stream: NodeJS.ReadableStream, onLine: (line: string) => void):
   })
   return () => parts.join('')
 }
+
+/** The steps of a build that a command of the user may replace, as in Railpack. */
+export type Step = 'install' | 'build'
 
 export interface RunOptions {
   /** The program as the user knows it, for the error message: `npm ci`. */

@@ -3,26 +3,22 @@ import { dirname, join } from 'node:path'
 import { isErrno } from '../../lifecycle/errors.ts'
 import type { App } from './app.ts'
 import { declaredPrograms, declaredRuntime, declaredStart } from './declared-start.ts'
+import type { FrontEnd } from './front-end-tools.ts'
 import { languageNamed } from './language-names.ts'
-import { hugoConfigs, type Language, languages, pythonStarts, requirementsFiles } from './languages.ts'
+import type { Language } from './language.ts'
+import { hugoConfigs, languages, pythonStarts, requirementsFiles } from './languages.ts'
 import { startsOnJvm } from './deps-edn.ts'
 import { findDocumentation } from './documentation.ts'
-import { type FrontEnd, isForNode } from './front-end.ts'
+import { isForNode } from './front-end.ts'
 import { FrontEnds } from './node-project.ts'
 import { packageJsonEvidence } from './package-json-evidence.ts'
 import { firstSetting } from './platform.ts'
 import { mayStart } from './python-starts.ts'
 import { findRubySite } from './ruby-sites.ts'
 import { namedRoot } from './site-roots.ts'
+import type { Strength } from './strength.ts'
 
 type Env = Readonly<Record<string, string>>
-
-/**
- * The strength of evidence, the weakest first: only source files; a manifest; a manifest and a server's start file; a declaration of
- * the user, such as a Procfile that starts a program of the language.
- */
-export const strengths = ['sources', 'manifest', 'server', 'declared'] as const
-export type Strength = (typeof strengths)[number]
 
 /** The evidence for a language in an application. */
 export interface Evidence {

@@ -1,6 +1,24 @@
 import type { App } from './app.ts'
 import { svelteConfig } from './web-frameworks.ts'
 
+/** A front end whose build writes files and no server. */
+export interface FrontEnd {
+  /** The tool's name for users: `Vite`. */
+  readonly name: string
+  /** The command that builds it, if package.json has no script for that. */
+  readonly build: string
+  /** The directory of the output, as far as it is known before the build. */
+  readonly output: string
+  /** The front end has a router: the start page answers for every path that is not a file. */
+  readonly pushState: boolean
+  /** Names of files below these directories of the output change with their contents. */
+  readonly hashed: readonly string[]
+  /** Its settings request a server, which the tool does not write: says what to do. */
+  readonly needsServer?: string
+  /** No known tool: only a build script and a page indicate a front end, which counts if nothing contradicts it. */
+  readonly guessed?: true
+}
+
 /** A tool whose build writes files and no server. */
 export interface FrontEndTool {
   /** The package that identifies the tool among the application's packages. */

@@ -1,3 +1,6 @@
+export type { Strength } from './strength.ts'
+export type { FrontEnd } from './front-end-tools.ts'
+export type { Language } from './language.ts'
 export { textOf } from '../../lifecycle/spec/text.ts'
 export { App } from './app.ts'
 export { eachBinding, findBound, textOfFile } from './binding-shell.ts'
@@ -25,13 +28,13 @@ export { mixAssets } from './mix-assets.ts'
 export { detectLanguage, type Detection, type LanguageRole, weighLanguages } from './detection.ts'
 export { append, byDefault, type EnvChange, type EnvChanges, type LayerEnv, override, prepend } from './env.ts'
 export { BuildpackError } from './errors.ts'
-export { bookConfig, type Evidence, configuresWebServer, hugoConfig, type Strength } from './evidence.ts'
+export { bookConfig, type Evidence, configuresWebServer, hugoConfig } from './evidence.ts'
 export { digestOf, digestOfFile, withTempDir } from './files.ts'
 export { type Launch, type LaunchProcess, shellProcess, shellQuote } from './launch.ts'
 export { type Documentation, documentationRoot, findDocumentation } from './documentation.ts'
-export { findFrontEnd, type FrontEnd } from './front-end.ts'
+export { findFrontEnd } from './front-end.ts'
 export { nodeProject } from './node-project.ts'
-export { type Language, languages, siteRoots } from './languages.ts'
+export { languages, siteRoots } from './languages.ts'
 export {
   drop,
   keep,

@@ -1,4 +1,5 @@
-import { type Language, languages } from './languages.ts'
+import type { Language } from './language.ts'
+import { languages } from './languages.ts'
 
 /** The language with this id or another usual name, in any case of letters. */
 export function languageNamed(text: string): Language | undefined {

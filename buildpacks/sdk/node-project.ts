@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { App } from './app.ts'
-import { findFrontEnd, type FrontEnd } from './front-end.ts'
+import type { FrontEnd } from './front-end-tools.ts'
+import { findFrontEnd } from './front-end.ts'
 import { firstSetting } from './platform.ts'
 import { soleFrontEnd } from './workspace.ts'
 

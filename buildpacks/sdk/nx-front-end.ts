@@ -1,7 +1,6 @@
 import { dirname, posix, relative } from 'node:path'
 import { App } from './app.ts'
-import type { FrontEnd } from './front-end.ts'
-import { outputOption } from './front-end-tools.ts'
+import { outputOption, type FrontEnd } from './front-end-tools.ts'
 import { readManifest } from './package-manifest.ts'
 import { type Table, tableOf } from './tables.ts'
 import { configOf } from './web-frameworks.ts'

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { App } from './app.ts'
-import type { Run } from './command.ts'
+import type { Run, Step } from './command.ts'
 import { detectLanguage } from './detection.ts'
 import { digestOf } from './files.ts'
 import { drop, type LayerDefinition, type LayerKey } from './layer.ts'
@@ -9,9 +9,6 @@ import type { Log } from './log.ts'
 import { firstSetting } from './platform.ts'
 
 type Env = Readonly<Record<string, string>>
-
-/** The steps of a build that a command of the user may replace, as in Railpack. */
-export type Step = 'install' | 'build'
 
 // The names are composed at run time, since every buildpack contains this file: a buildpack reads only the settings that its README
 // names (scripts/bundle.mjs).

@@ -1,8 +1,8 @@
 import type { App } from './app.ts'
-import type { Strength } from './evidence.ts'
-import type { FrontEnd } from './front-end.ts'
+import type { FrontEnd } from './front-end-tools.ts'
 import { serverFiles } from './start-files.ts'
 import { readManifest } from './package-manifest.ts'
+import type { Strength } from './strength.ts'
 import { findWebFramework } from './web-frameworks.ts'
 
 /**

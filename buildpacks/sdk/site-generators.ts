@@ -1,4 +1,4 @@
-import type { Language } from './languages.ts'
+import type { Language } from './language.ts'
 
 // Generators of static sites that no package list provides: the user runs them first.
 

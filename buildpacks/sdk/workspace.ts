@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join, matchesGlob } from 'node:path'
 import { App } from './app.ts'
-import type { FrontEnd } from './front-end.ts'
+import type { FrontEnd } from './front-end-tools.ts'
 import { isNxProject } from './nx-front-end.ts'
 import { readManifest } from './package-manifest.ts'
 import { otherScripts, serverFiles, serverScripts } from './start-files.ts'

@@ -1,6 +1,5 @@
 import { type App, BuildpackError, escapeRegExp, type Log } from '../sdk/index.ts'
 import { isPlain } from '../debian/nginx-text.ts'
-import type { Site } from './site.ts'
 
 /** A rule of `_redirects`: `/old/* /new/:splat 301!`. */
 export interface Redirect {
@@ -19,8 +18,8 @@ export interface Redirect {
  * such as conditions on a country, are left out with a warning.
  * @throws BuildpackError at `_redirects:LINE` for an invalid line
  */
-export async function readRedirects(app: App, site: Site, log: Log): Promise<Redirect[]> {
-  const file = await app.firstOf([`${site.root}/_redirects`, '_redirects'])
+export async function readRedirects(app: App, root: string, log: Log): Promise<Redirect[]> {
+  const file = await app.firstOf([`${root}/_redirects`, '_redirects'])
   const text = file === undefined ? '' : ((await app.read(file)) ?? '')
   return text.split(/\r\n|\r|\n/).flatMap((line, index) => {
     const words = line
@@ -37,7 +36,7 @@ export async function readRedirects(app: App, site: Site, log: Log): Promise<Red
 }
 
 /** Adjusts rules for paths within a site that is served below a path: `/shop`. */
-export function placeRules(rules: readonly Redirect[], { prefix }: Site): Redirect[] {
+export function placeRules(rules: readonly Redirect[], prefix: string): Redirect[] {
   const at = escapeRegExp(prefix)
   return rules.map(rule => ({
     ...rule,

@@ -77,7 +77,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
     log.warning('BP_WEB_SERVER is httpd: nginx serves the site, with the same settings')
 
   const files = await listFiles(app.at(site.root), { dotFiles: staticfile.dotFiles, isBuilt: site.isBuilt })
-  const redirects = [...(await readRedirects(app, site, log)), ...placeRules(project.redirects, site)]
+  const redirects = [...(await readRedirects(app, site.root, log)), ...placeRules(project.redirects, site.prefix)]
   const headers = await readHeaders(app, site, [...project.headers, ...staticfile.headers], log)
   // The included content of a page is not known before a request.
   const compressible = staticfile.ssi ? files.filter(({ path }) => !isPage(path)) : files

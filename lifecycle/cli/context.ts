@@ -6,11 +6,13 @@ import type { PullPolicy } from '../stores/pull-policy.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { batch } from './batch.ts'
-import type { OutputFormat } from './options.ts'
-import type { ProgramProcess } from './program.ts'
+import type { OutputFormat } from './output-format.ts'
 import { jsonReporter } from './render/json.ts'
 import { plainReporter } from './render/plain.ts'
 import { prettyReporter } from './render/pretty.ts'
+
+/** The parts of `process` that the command line uses. */
+export type ProgramProcess = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
 
 /** The options that commander parsed. Each command has some of them. */
 export interface GlobalOptions {

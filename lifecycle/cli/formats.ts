@@ -1,5 +1,5 @@
 import { formatToml } from '../spec/toml.ts'
-import type { OutputFormat } from './options.ts'
+import type { OutputFormat } from './output-format.ts'
 import { printableJson } from './text.ts'
 
 /**

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { CommandContext, GlobalOptions } from './context.ts'
+import { outputFormats } from './output-format.ts'
 
 // Helpers for the definitions of commands.
 
@@ -27,8 +28,7 @@ export const withOutput = (command: Command): Command =>
     .option('-v, --verbose', 'print more: the output of every buildpack, and the causes of failures')
     .option('--no-color', 'print without colours, as the variable NO_COLOR does')
 
-export const formats = ['human', 'json', 'yaml', 'toml'] as const
-export type OutputFormat = (typeof formats)[number]
-
 export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'the output format: for people or for programs').choices(formats).default('human')
+  new Option('-o, --output <format>', 'the output format: for people or for programs')
+    .choices(outputFormats)
+    .default('human')

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BaleError } from '../errors.ts'
 import { batch } from './batch.ts'
-import type { Io } from './phase/binary.ts'
+import type { Io } from './phase/context.ts'
 import { main } from './phase/main.ts'
 import { writeFully } from './phase/output.ts'
 

@@ -3,7 +3,7 @@ import { BaleError, exitStatus } from '../errors.ts'
 import { baleVersion } from '../version.ts'
 import { addBuild, addExecutor, addPlan, addRebase, addSource } from './build-commands.ts'
 import { addBuilder, addBuildpack, addExtension } from './builder-commands.ts'
-import { type CommandContext, Stopped, makeContext } from './context.ts'
+import { type CommandContext, Stopped, makeContext, type ProgramProcess } from './context.ts'
 import { addConfig } from './config-commands.ts'
 import { addHistory, addImage, addInspect, addRun } from './image-commands.ts'
 import { addCache, addStack } from './machine-commands.ts'
@@ -11,9 +11,6 @@ import { examples, type Run } from './options.ts'
 import { withoutLeading } from './pack-options.ts'
 import { addRegistry } from './registry-commands.ts'
 import { renderError } from './render/error.ts'
-
-/** The parts of `process` that the command line uses. */
-export type ProgramProcess = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'once' | 'removeListener'>
 
 /** Runs `bale` with these arguments. Returns the exit status. */
 export async function runProgram(argv: readonly string[], process: ProgramProcess): Promise<number> {

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { BaleError } from '../errors.ts'
-import type { Credential, Credentials } from '../stores/credentials.ts'
+import type { Credentials } from '../stores/credentials.ts'
+import type { Credential } from '../stores/credentials/credential.ts'
 import type { Destination } from '../stores/open.ts'
 import type { Located } from './export-layers.ts'
 import { type Form, formOf, wholeFormsOf } from './mask.ts'

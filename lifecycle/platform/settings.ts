@@ -2,7 +2,8 @@ import { bubblewrapEngine } from '../engines/bubblewrap.ts'
 import type { Engine } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
 import { type Emulator, findEmulator } from '../processes/emulation.ts'
-import { type Env, type StoreSettings, hostPlatform, storeSettings } from '../stores/settings.ts'
+import { type Env, hostPlatform, storeSettings } from '../stores/settings.ts'
+import type { StoreSettings } from '../stores/transport.ts'
 
 /** Makes the engine for a build, once its root file system is known. */
 export type EngineFactory = (place: {

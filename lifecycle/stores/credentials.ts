@@ -1,16 +1,9 @@
 import { dockerHub } from '../image/reference.ts'
+import type { Credential } from './credentials/credential.ts'
 import { type DockerConfig, type Warn, findAuth, readDockerConfig } from './credentials/docker-config.ts'
 import { runHelper } from './credentials/helper.ts'
 import { parseRegistryAuth } from './credentials/registry-auth.ts'
 import { scopesOf } from './credentials/scopes.ts'
-
-/** A proof of identity for a registry. Never printed. */
-export type Credential =
-  | { readonly kind: 'password'; readonly username: string; readonly password: string }
-  /** An OAuth2 refresh token, which the registry's token server takes. */
-  | { readonly kind: 'identity-token'; readonly token: string }
-  /** A bearer token, which the registry itself takes. */
-  | { readonly kind: 'registry-token'; readonly token: string }
 
 export interface Credentials {
   /**

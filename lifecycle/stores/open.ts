@@ -15,9 +15,9 @@ import { guardIndexes } from './guard-indexes.ts'
 import type { LayoutStore } from './layout/store.ts'
 import { openLocalStore } from './local/transport.ts'
 import { mirroredSource, mirrorsOf } from './mirrors.ts'
-import { type StoreSettings, registrySettings } from './settings.ts'
+import { registrySettings } from './settings.ts'
 import type { ImageSink, ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
-import type { ImageReference, ImageTransport, OpenStore, StoreContext } from './transport.ts'
+import type { ImageReference, ImageTransport, OpenStore, StoreContext, StoreSettings } from './transport.ts'
 import { asPublished, candidates, displayName, parseImageReference, storeKey, transports } from './transports.ts'
 
 /** The destination of an image: a store, and the image's names in it. */

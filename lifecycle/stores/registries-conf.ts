@@ -5,7 +5,7 @@ import { BaleError } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import { dockerHub } from '../image/reference.ts'
 import { parseToml } from '../spec/toml.ts'
-import type { Registries, RegistrySettings } from './settings.ts'
+import type { Registries, RegistrySettings } from './registry-settings.ts'
 
 const file = v.optional(v.pipe(v.string(), v.minLength(1, 'the path is empty')))
 const mirror = v.looseObject({ location: v.string(), insecure: v.optional(v.boolean(), false) })

@@ -5,60 +5,13 @@ import type { Platform } from '../image/manifest.ts'
 import { dockerHub } from '../image/reference.ts'
 import { ownArchitecture } from '../spec/target.ts'
 import { readRegistriesConf } from './registries-conf.ts'
-import type { ImageTransport } from './transport.ts'
-
-/** How to reach one registry. The key is its host with its port, or `*` for all others. */
-export interface RegistrySettings {
-  /** Trusts the registry without a valid certificate, or without TLS. */
-  readonly insecure?: boolean | undefined
-  /** Does not check the certificate, but does not use http. */
-  readonly skipTlsVerify?: boolean | undefined
-  /** PEM files: additional certificate authorities, and the client's certificate and key (mutual TLS). */
-  readonly ca?: string | undefined
-  readonly clientCert?: string | undefined
-  readonly clientKey?: string | undefined
-  /** Mirrors to try first for run images and builders, in this order: `HOST[:PORT][/PATH]`. */
-  readonly mirrors?: readonly string[] | undefined
-  /** Uses only the mirrors. */
-  readonly onlyMirrors?: boolean | undefined
-  /** A tag that the registry protects keeps its image, with a warning. The new image is available by its digest. */
-  readonly keepImmutableTags?: boolean | undefined
-}
-
-export type Registries = Readonly<Record<string, RegistrySettings>>
+import type { Registries, RegistrySettings } from './registry-settings.ts'
+import type { StoreSettings } from './transport.ts'
 
 export const registrySettings = (registries: Registries | undefined, host: string): RegistrySettings =>
   registries?.[host] ?? registries?.['*'] ?? {}
 
 export type Env = Readonly<Record<string, string | undefined>>
-
-/** Settings of the user's machine for opening stores. */
-export interface StoreSettings {
-  /** Images and stacks: `$XDG_DATA_HOME/bale`. */
-  readonly dataDir: string
-  /** Caches of apps and the work directories of builds: `$XDG_CACHE_HOME/bale`. */
-  readonly cacheDir: string
-  /** The platform to choose from an index. */
-  readonly platform: Platform
-  /** For the programs that Bale starts on the host: PATH, proxies. Buildpacks get only the proxies. */
-  readonly environment: Env
-  /** The docker config.json, for registry credentials. */
-  readonly dockerConfig: string
-  /** CNB_REGISTRY_AUTH (platform.md, "Registry Authentication"). */
-  readonly registryAuth?: string
-  /** Path of the Docker or Podman API's socket. */
-  readonly dockerSocket: string
-  /** PEM file with the machine's certificate authorities, which replace a sandbox's own. */
-  readonly caBundle?: string
-  /** Hosts, with their ports, that are trusted without a certificate, or without TLS: CNB_INSECURE_REGISTRIES. */
-  readonly insecureRegistries?: readonly string[]
-  /** Mirrors and TLS of single registries: the file that CONTAINERS_REGISTRIES_CONF names. */
-  readonly registries?: Registries | undefined
-  /** How often a request to a registry is attempted; 5 by default. */
-  readonly registryAttempts?: number | undefined
-  /** The kinds of places for images; those of `transports.ts` by default. */
-  readonly transports?: readonly ImageTransport[]
-}
 
 /** This machine's platform. */
 export function hostPlatform(): Platform {

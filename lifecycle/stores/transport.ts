@@ -1,9 +1,38 @@
 import type { Digest } from '../image/digest.ts'
 import type { Image } from '../image/image.ts'
+import type { Platform } from '../image/manifest.ts'
 import type { Reference } from '../image/reference.ts'
 import type { Credentials } from './credentials.ts'
-import type { StoreSettings } from './settings.ts'
+import type { Registries } from './registry-settings.ts'
 import type { ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
+
+/** Settings of the user's machine for opening stores. */
+export interface StoreSettings {
+  /** Images and stacks: `$XDG_DATA_HOME/bale`. */
+  readonly dataDir: string
+  /** Caches of apps and the work directories of builds: `$XDG_CACHE_HOME/bale`. */
+  readonly cacheDir: string
+  /** The platform to choose from an index. */
+  readonly platform: Platform
+  /** For the programs that Bale starts on the host: PATH, proxies. Buildpacks get only the proxies. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** The docker config.json, for registry credentials. */
+  readonly dockerConfig: string
+  /** CNB_REGISTRY_AUTH (platform.md, "Registry Authentication"). */
+  readonly registryAuth?: string
+  /** Path of the Docker or Podman API's socket. */
+  readonly dockerSocket: string
+  /** PEM file with the machine's certificate authorities, which replace a sandbox's own. */
+  readonly caBundle?: string
+  /** Hosts, with their ports, that are trusted without a certificate, or without TLS: CNB_INSECURE_REGISTRIES. */
+  readonly insecureRegistries?: readonly string[]
+  /** Mirrors and TLS of single registries: the file that CONTAINERS_REGISTRIES_CONF names. */
+  readonly registries?: Registries | undefined
+  /** How often a request to a registry is attempted; 5 by default. */
+  readonly registryAttempts?: number | undefined
+  /** The kinds of places for images; those of `transports.ts` by default. */
+  readonly transports?: readonly ImageTransport[]
+}
 
 /**
  * A kind of place for images (containers-transports(5)): a registry, a file format, a daemon. Each has a folder here

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { refuseCredentials } from '../../lifecycle/phases/committed-credentials.ts'
-import type { Credential } from '../../lifecycle/stores/credentials.ts'
+import type { Credential } from '../../lifecycle/stores/credentials/credential.ts'
 import { failureOf } from '../helpers/failure.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 

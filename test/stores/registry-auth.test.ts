@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { makeImage } from '../../lifecycle/image/image.ts'
-import type { Credential } from '../../lifecycle/stores/credentials.ts'
+import type { Credential } from '../../lifecycle/stores/credentials/credential.ts'
 import { unusedLogin } from '../../lifecycle/stores/registry/unused-login.ts'
 import { configOf, noise, pieces, platform, sourceOf } from '../helpers/images.ts'
 import { type FakeRegistry, errorAnswer } from '../helpers/registry.ts'

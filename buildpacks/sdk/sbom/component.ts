@@ -29,3 +29,11 @@ export function packageUrl(
   // packageurl-js leaves these unencoded; purl-spec, "Character encoding", allows none of them.
   return url.replaceAll(/[+!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
+
+/** The subject of a bill of materials, and the buildpack that writes it. */
+export interface SbomSubject {
+  readonly name: string
+  /** The default is a part of an image. */
+  readonly type?: 'application'
+  readonly tool: { readonly id: string; readonly version: string }
+}

@@ -1,5 +1,4 @@
-import type { Component } from './component.ts'
-import type { SbomSubject } from './files.ts'
+import type { Component, SbomSubject } from './component.ts'
 
 /** A CycloneDX 1.5 document as JSON. It has no serial number and no time: the same components give the same bytes. */
 export function cycloneDx(subject: SbomSubject, components: readonly Component[]): string {

@@ -1,16 +1,8 @@
 import { access, rm, writeFile } from 'node:fs/promises'
-import type { Component } from './component.ts'
+import type { Component, SbomSubject } from './component.ts'
 import { cycloneDx } from './cyclonedx.ts'
 import { spdx } from './spdx.ts'
 import { syft } from './syft.ts'
-
-/** The subject of a bill of materials, and the buildpack that writes it. */
-export interface SbomSubject {
-  readonly name: string
-  /** The default is a part of an image. */
-  readonly type?: 'application'
-  readonly tool: { readonly id: string; readonly version: string }
-}
 
 /** A format of bills of materials, and the extension of its files (buildpack.md, "Software-Bill-of-Materials"). */
 export interface SbomFormat {

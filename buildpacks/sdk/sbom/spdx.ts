@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Component } from './component.ts'
-import type { SbomSubject } from './files.ts'
+import type { Component, SbomSubject } from './component.ts'
 
 /**
  * An SPDX 2.3 document as JSON. The specification requires a time (clause 6.9) and a unique namespace (6.5). They are the time of files

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Component } from './component.ts'
-import type { SbomSubject } from './files.ts'
+import type { Component, SbomSubject } from './component.ts'
 
 /** The schema of the document, from https://github.com/anchore/syft/blob/main/schema/json. */
 const schema = {

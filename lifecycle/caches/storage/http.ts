@@ -1,8 +1,9 @@
 import { BaleError } from '../../errors.ts'
-import { HttpClient, type Reply, readStart } from '../../stores/registry/http.ts'
+import { HttpClient, readStart } from '../../stores/registry/http.ts'
 import { type RegistryLimits, defaultLimits } from '../../stores/registry/limits.ts'
 import { type ProxySettings, proxySettings } from '../../stores/registry/proxy.ts'
 import { Secrets, escaped, redacted } from '../../stores/registry/redact.ts'
+import type { Reply } from '../../stores/registry/reply.ts'
 import { Transient, parseRetryAfter, retrying } from '../../stores/registry/retry.ts'
 import type { ObjectStorage } from './storage.ts'
 

@@ -1,7 +1,7 @@
 import { BaleError } from '../../errors.ts'
+import type { Registries, RegistrySettings } from '../../stores/registry-settings.ts'
 import { parseRetries } from '../values.ts'
 import { dockerHub, parseReference, repositoryName } from '../../image/reference.ts'
-import type { Registries, RegistrySettings } from '../../stores/settings.ts'
 import { hostPlatform, registryHost } from '../../stores/settings.ts'
 import type { GlobalOptions } from '../context.ts'
 import { type Parsed, kanikoFlags } from './flags.ts'

@@ -5,7 +5,8 @@ import { sbomTarOf, unpackSboms } from '../../phases/sbom.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import type { Destination } from '../../stores/open.ts'
 import { parseReference } from '../../image/reference.ts'
-import type { PhaseContext, PhaseCommand } from './binary.ts'
+import type { PhaseCommand } from './binary.ts'
+import type { PhaseContext } from './context.ts'
 import { writeOutput } from './files.ts'
 import { presentOf } from './flags.ts'
 import { Images, checkedNames, onlyImage } from './images.ts'
@@ -42,7 +43,7 @@ export async function analyzeInput(
   return {
     platform: images.platform,
     previous: await images.at(previous),
-    runImage: await runImageRequest(context, images),
+    runImage: await runImageRequest(context, name => images.at(name)),
     registry: parseReference(names[0]).registry,
     destinations: await images.destinations(names),
     cacheImage: await images.cacheImage(),

@@ -7,7 +7,7 @@ import { inheritedEnv } from '../../spec/env.ts'
 import { defaultExecEnv, execEnvOf } from '../../spec/exec-env.ts'
 import { ownArchitecture, parseOsRelease } from '../../spec/target.ts'
 import type { Target } from '../../spec/types.ts'
-import type { PhaseContext } from './binary.ts'
+import type { PhaseContext } from './context.ts'
 
 /** Reads the inputs that detector and builder share. */
 export async function readBuildpackInputs({ inputs, env, features, log }: PhaseContext) {

@@ -13,7 +13,7 @@ import { warnOfOrphans } from '../../phases/supervision.ts'
 import { landlockVersion, landlockVersions } from '../../processes/landlock.ts'
 import { inheritedEnv } from '../../spec/env.ts'
 import { quote } from '../../spec/read.ts'
-import type { PhaseContext } from './binary.ts'
+import type { PhaseContext } from './context.ts'
 import { type FlagName, flags, presentOf } from './flags.ts'
 import { cnbUser } from './ownership.ts'
 

@@ -2,7 +2,7 @@ import { readUntrusted } from '../../files/read.ts'
 import { deprecatedBuildpackApis, requireBuildpackApi } from '../../spec/api.ts'
 import { parseGroup } from '../../spec/group.ts'
 import type { Group } from '../../spec/types.ts'
-import type { PhaseContext } from './binary.ts'
+import type { PhaseContext } from './context.ts'
 import { readRequired } from './files.ts'
 import { checkDeprecated } from './modes.ts'
 

@@ -1,7 +1,8 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
-import type { PhaseContext, PhaseCommand } from './binary.ts'
+import type { PhaseCommand } from './binary.ts'
 import type { Owner } from '../../layers/tree/entries.ts'
+import type { PhaseContext } from './context.ts'
 import { cnbUser } from './ownership.ts'
 import { giveTree } from '../../layers/tree/give.ts'
 

@@ -1,7 +1,8 @@
 import { BaleError, inPhase } from '../../errors.ts'
 import { type AppImage, type NewRunImage, findRunImage, rebase } from '../../phases/rebase.ts'
 import { parseReference } from '../../image/reference.ts'
-import type { PhaseContext, PhaseCommand } from './binary.ts'
+import type { PhaseCommand } from './binary.ts'
+import type { PhaseContext } from './context.ts'
 import { Images, checkedNames, portableReference } from './images.ts'
 import { reportPublished } from './report.ts'
 

@@ -3,7 +3,7 @@ import { formatReport } from '../../spec/report.ts'
 import { copyToAll } from '../../stores/copy.ts'
 import type { Destination } from '../../stores/open.ts'
 import type { Published } from '../../stores/store.ts'
-import type { PhaseContext } from './binary.ts'
+import type { PhaseContext } from './context.ts'
 import { writeOutput } from './files.ts'
 import type { Images } from './images.ts'
 

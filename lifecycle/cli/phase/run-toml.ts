@@ -3,8 +3,7 @@ import { readTrusted } from '../../files/read.ts'
 import type { RunImageRequest } from '../../phases/analyze.ts'
 import { parseRun, parseStack } from '../../spec/run.ts'
 import type { RunDocument } from '../../spec/types.ts'
-import type { PhaseContext } from './binary.ts'
-import type { Images } from './images.ts'
+import type { PhaseContext } from './context.ts'
 
 /** Reads run.toml, or its predecessor stack.toml. Returns an empty value if neither exists. */
 export async function readRunDocument({ inputs, features }: PhaseContext): Promise<RunDocument> {
@@ -18,9 +17,8 @@ export async function readRunDocument({ inputs, features }: PhaseContext): Promi
  * Returns the requested run image: -run-image, or the first entry of run.toml (platform.md, "Run Image Resolution").
  * @throws BaleError 'arguments' if neither names one
  */
-export async function runImageRequest(context: PhaseContext, images: Images): Promise<RunImageRequest> {
+export async function runImageRequest(context: PhaseContext, open: RunImageRequest['open']): Promise<RunImageRequest> {
   const { inputs, features } = context
-  const open: RunImageRequest['open'] = name => images.at(name)
   const name = inputs.text('run-image')
   if (name !== undefined) return { names: { image: name, mirrors: [] }, open }
   const [names] = (await readRunDocument(context)).images

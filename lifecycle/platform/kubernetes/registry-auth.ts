@@ -1,5 +1,5 @@
 import { type Reference, parseReference } from '../../image/reference.ts'
-import type { Credential } from '../../stores/credentials.ts'
+import type { Credential } from '../../stores/credentials/credential.ts'
 import type { Stores } from '../../stores/open.ts'
 import type { BuildOptions } from '../build-app.ts'
 import { imagesIn } from './cluster-build.ts'

@@ -1,4 +1,4 @@
-import type { Credential } from '../credentials.ts'
+import type { Credential } from './credential.ts'
 
 /** Decodes `user:password` in Base64; undefined for anything else (RFC 7617: the first colon ends the user). */
 export function decodeBasic(base64: string): Extract<Credential, { kind: 'password' }> | undefined {

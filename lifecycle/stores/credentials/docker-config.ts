@@ -2,8 +2,8 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { BaleError, isErrno } from '../../errors.ts'
 import { isTable } from '../../spec/table.ts'
-import type { Credential } from '../credentials.ts'
 import { decodeBasic } from './basic.ts'
+import type { Credential } from './credential.ts'
 import { valueFor } from './scopes.ts'
 
 export type Warn = (text: string, fix?: string) => void

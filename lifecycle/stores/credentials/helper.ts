@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { isAbsolute } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
-import type { Credential } from '../credentials.ts'
+import type { Credential } from './credential.ts'
 
 export interface HelperOptions {
   /** The config.json that names the helper. */

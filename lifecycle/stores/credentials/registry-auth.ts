@@ -1,6 +1,6 @@
 import { BaleError } from '../../errors.ts'
-import type { Credential } from '../credentials.ts'
 import { decodeBasic } from './basic.ts'
+import type { Credential } from './credential.ts'
 import { valueFor } from './scopes.ts'
 
 const fix = 'write {"registry.example.com":"Basic BASE64"} or {"registry.example.com":"Bearer TOKEN"}'

@@ -1,9 +1,10 @@
 import { BaleError } from '../../errors.ts'
-import type { Credential, Credentials } from '../credentials.ts'
+import type { Credentials } from '../credentials.ts'
+import type { Credential } from '../credentials/credential.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Asker } from './failures.ts'
+import type { Reply } from './reply.ts'
 import { type TokenOptions, basicHeader, fetchToken } from './token.ts'
-import type { Reply } from './http.ts'
 
 /** The access that a request needs, and the key for caching tokens. */
 export interface Access {

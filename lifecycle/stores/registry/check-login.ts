@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { BaleError } from '../../errors.ts'
-import type { Credential } from '../credentials.ts'
-import type { StoreSettings } from '../settings.ts'
+import type { Credential } from '../credentials/credential.ts'
+import type { StoreSettings } from '../transport.ts'
 import { openRegistry, proxySettings } from './store.ts'
 
 /**

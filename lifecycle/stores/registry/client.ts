@@ -5,8 +5,9 @@ import { type Access, Authorizer } from './authorizer.ts'
 import { failureAt, isCertificateError, refusalAt } from './failures.ts'
 import { type RegistryLimits, defaultLimits } from './limits.ts'
 import type { ProxySettings } from './proxy.ts'
+import type { Reply } from './reply.ts'
 import { Transient, retrying } from './retry.ts'
-import { type Exchange, HttpClient, type Reply, readStart } from './http.ts'
+import { type Exchange, HttpClient, readStart } from './http.ts'
 import { Secrets } from './redact.ts'
 
 export interface RegistryOptions {

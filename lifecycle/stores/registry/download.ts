@@ -5,8 +5,9 @@ import type { OnTransfer } from '../store.ts'
 import { transfer } from '../transfer.ts'
 import type { Registry } from './client.ts'
 import { failureAt } from './failures.ts'
+import type { Reply } from './reply.ts'
 import { Transient, forgiving, pause, retrying } from './retry.ts'
-import { type Reply, readAll } from './http.ts'
+import { readAll } from './http.ts'
 
 /** A blob of a repository with the digest and size from a manifest. */
 export interface Blob {

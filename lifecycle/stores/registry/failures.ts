@@ -1,8 +1,8 @@
 import { BaleError } from '../../errors.ts'
 import { dockerHub } from '../../image/reference.ts'
 import { parseChallenges } from './challenge.ts'
+import type { Reply } from './reply.ts'
 import { Transient, parseRetryAfter } from './retry.ts'
-import type { Reply } from './http.ts'
 import { type Secrets, escaped, redacted } from './redact.ts'
 
 export interface Request {

@@ -4,6 +4,7 @@ import { type Reach, checkReach, isLoopbackHost, literalAddress, nearest, reachO
 import { failureAt, networkFailure } from './failures.ts'
 import type { RegistryLimits } from './limits.ts'
 import { type ProxySettings, proxyUrl } from './proxy.ts'
+import type { Reply } from './reply.ts'
 import { Transient } from './retry.ts'
 
 export interface HttpOptions {
@@ -29,17 +30,6 @@ export interface Exchange {
   /** The registry has work to do before it answers. */
   readonly slow?: boolean
   readonly signal?: AbortSignal
-}
-
-export interface Reply {
-  readonly method: string
-  readonly url: URL
-  readonly status: number
-  /** All values of a header, in their order. */
-  header(name: string): string[]
-  /** The bytes as they arrive. The caller may stop early. @throws Transient, BaleError */
-  body(): AsyncGenerator<Uint8Array>
-  discard(): Promise<void>
 }
 
 /**

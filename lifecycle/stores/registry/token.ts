@@ -1,9 +1,10 @@
-import type { Credential } from '../credentials.ts'
+import type { Credential } from '../credentials/credential.ts'
 import type { Challenge } from './challenge.ts'
 import { type Asker, failureAt, refusalAt } from './failures.ts'
 import type { RegistryLimits } from './limits.ts'
+import type { Reply } from './reply.ts'
 import { Transient, retrying } from './retry.ts'
-import { type Exchange, type HttpClient, type Reply, readAll, readStart } from './http.ts'
+import { type Exchange, type HttpClient, readAll, readStart } from './http.ts'
 import { type Secrets, escaped, redacted } from './redact.ts'
 
 export interface TokenOptions {

@@ -3,7 +3,8 @@ import { BaleError } from '../../../lifecycle/errors.ts'
 import { type Image, makeImage } from '../../../lifecycle/image/image.ts'
 import type { Layer } from '../../../lifecycle/image/layer.ts'
 import { parseReference } from '../../../lifecycle/image/reference.ts'
-import { type Credential, type Credentials, anonymous } from '../../../lifecycle/stores/credentials.ts'
+import { type Credentials, anonymous } from '../../../lifecycle/stores/credentials.ts'
+import type { Credential } from '../../../lifecycle/stores/credentials/credential.ts'
 import type { RegistryLimits } from '../../../lifecycle/stores/registry/limits.ts'
 import {
   type RegistryOptions as ClientOptions,

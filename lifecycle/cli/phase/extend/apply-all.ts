@@ -4,7 +4,7 @@ import { BaleError } from '../../../errors.ts'
 import type { ContainerConfig } from '../../../image/config.ts'
 import { proxiesOf } from '../../../phases/proxies.ts'
 import { findSupervisor } from '../../../phases/supervision.ts'
-import type { PhaseContext } from '../binary.ts'
+import type { PhaseContext } from '../context.ts'
 import { applyDockerfile } from './apply.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
 

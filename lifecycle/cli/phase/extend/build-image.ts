@@ -1,5 +1,5 @@
 import type { ContainerConfig } from '../../../image/config.ts'
-import type { PhaseContext } from '../binary.ts'
+import type { PhaseContext } from '../context.ts'
 import { applyAll } from './apply-all.ts'
 import type { BaseImage } from './base-image.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'

@@ -6,7 +6,7 @@ import { placesOf } from '../../../phases/generated-dir.ts'
 import { checkBuildDockerfile, readRunDockerfile } from '../../../spec/dockerfile.ts'
 import { type BuildArg, parseExtendConfig } from '../../../spec/extend-config.ts'
 import type { GroupElement } from '../../../spec/types.ts'
-import type { PhaseContext } from '../binary.ts'
+import type { PhaseContext } from '../context.ts'
 
 export type ExtendKind = 'build' | 'run'
 

@@ -11,7 +11,7 @@ import { compareSnapshots, takeSnapshot } from '../../../layers/tree/snapshot.ts
 import { labels } from '../../../spec/labels.ts'
 import { writeSparseLayout } from '../../../stores/layout/sparse.ts'
 import { layoutStore } from '../../../stores/layout/store.ts'
-import type { PhaseContext } from '../binary.ts'
+import type { PhaseContext } from '../context.ts'
 import { applyAll } from './apply-all.ts'
 import type { BaseImage } from './base-image.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
