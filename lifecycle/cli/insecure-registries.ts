@@ -1,4 +1,4 @@
-import type { StoreSettings } from '../stores/settings.ts'
+import type { StoreSettings } from '../stores/transport.ts'
 import { parseRegistries } from './values.ts'
 
 /** Settings that also trust the registries of `--insecure-registry`. */
