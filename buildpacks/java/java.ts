@@ -16,6 +16,7 @@ import {
 } from '../sdk/index.ts'
 import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
+import { withOwnDownloads } from './build-files.ts'
 import { type BuildTool, buildToolOf } from './build-tool.ts'
 import { buildWithGradle } from './gradle.ts'
 import { chooseGradle } from './gradle-distribution.ts'
@@ -76,7 +77,8 @@ async function unpackedDistribution(app: App): Promise<string | undefined> {
 
 async function build(context: BuildContext): Promise<BuildResult> {
   context.log.heading('Java')
-  return withTempDir(temp => buildIn(context, temp))
+  const guarded = await withOwnDownloads(context)
+  return withTempDir(temp => buildIn(guarded, temp))
 }
 
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {

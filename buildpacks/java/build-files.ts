@@ -1,0 +1,78 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type App, type BuildContext, digestOf, digestOfFile, drop, keep, type LayerDefinition } from '../sdk/index.ts'
+
+/** Files that say which plugins and dependencies a build loads, of all build tools, in any module. */
+const names =
+  /^(?:pom\.[^.]+|.+\.gradle(?:\.kts)?|gradle\.(?:properties|lockfile)|.+\.versions\.toml|.+\.sbt|project\.clj|profiles\.clj|deps\.edn|build\.clj|mvnw|gradlew|\.jvmopts|\.sbtopts)$/
+/** Directories of the build's own settings and code: wrappers, Maven's extensions, Gradle's buildSrc. */
+const directories = new Set(['.mvn', 'gradle', 'buildSrc'])
+/** sbt's directory of plugins, only at the top. */
+const sbtDirectory = 'project'
+/** Results of earlier builds, and what is no part of this one. */
+const passedOver = new Set(['.git', 'node_modules', 'target'])
+/** Variables that select what the tools run. */
+const settings = /MAVEN|GRADLE|SBT|LEIN|CLJ|^GOOGLE_BUILD|^RAILPACK_(?:BUILD|INSTALL)_CMD$|^JAVA_TOOL_OPTIONS$/
+
+/** Layers that plugins can write to, and layers whose files come out of those. */
+const exposed = new Set(['maven', 'maven-asked', 'gradle', 'sbt', 'sbt-launcher', 'clojure', 'tools-build', 'tomcat'])
+
+const key = 'build files'
+const changed = 'what the build runs has changed'
+
+/**
+ * A context for which downloads of earlier builds exist only while the files and settings that choose plugins are unchanged. Plugins of
+ * Maven, Gradle, sbt, Leiningen and tools.build run beside the downloads, and can replace them together with their checksums. A file that
+ * a plugin replaced must not outlast that plugin (X40).
+ */
+export async function withOwnDownloads(context: BuildContext): Promise<BuildContext> {
+  const digest = await digestOfBuildFiles(context.app, context.env)
+  return {
+    ...context,
+    layer: async (name, definition) => {
+      if (!exposed.has(name)) return context.layer(name, definition)
+      const made = await context.layer(name, guarded(definition, digest))
+      if (made.state === 'created' && made.reason === changed)
+        context.log.info(
+          'Downloads again what the build needs: the files or settings that choose its plugins have changed',
+        )
+      return made
+    },
+  }
+}
+
+function guarded(definition: LayerDefinition, digest: string): LayerDefinition {
+  const own = { ...definition, key: { ...definition.key, [key]: digest } }
+  // Without a verdict of its own, all parts of the key count.
+  if (definition.restore === undefined) return own
+  return {
+    ...own,
+    restore: existing => (existing[key] === digest ? (definition.restore?.(existing) ?? keep) : drop(changed)),
+  }
+}
+
+/** A digest of the files and variables that choose which programs of others a build runs. */
+export async function digestOfBuildFiles(app: App, env: BuildContext['env']): Promise<string> {
+  const pom = env['BP_MAVEN_POM_FILE']
+  const files = (await filesBelow(app, '')).filter(path => isBuildFile(path) || path === pom)
+  const digests = await Promise.all(files.toSorted().map(async path => [path, await digestOfFile(app.at(path))]))
+  const variables = Object.entries(env).filter(([name]) => settings.test(name))
+  return digestOf(JSON.stringify([digests, variables.toSorted(([a], [b]) => (a < b ? -1 : 1))]))
+}
+
+function isBuildFile(path: string): boolean {
+  const parts = path.split('/')
+  return names.test(parts.at(-1) ?? '') || parts[0] === sbtDirectory || parts.some(part => directories.has(part))
+}
+
+/** All files, and what links lead to. */
+async function filesBelow(app: App, dir: string): Promise<string[]> {
+  const found: string[] = []
+  for (const entry of await readdir(app.at(dir), { withFileTypes: true })) {
+    const path = join(dir, entry.name)
+    if (entry.isDirectory()) {
+      if (!passedOver.has(entry.name)) found.push(...(await filesBelow(app, path)))
+    } else if (entry.isFile() || (await app.has(path).catch(() => false))) found.push(path)
+  }
+  return found
+}
