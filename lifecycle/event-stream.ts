@@ -166,7 +166,7 @@ export function failureFromSandbox(event: Extract<StreamedEvent, { type: 'failed
 }
 
 /** The advice if a buildpack fails. */
-export const seeOutput = 'its own messages stand above'
+export const seeOutput = 'see its messages above'
 
 const indented = (text: string): string =>
   text

@@ -111,10 +111,12 @@ type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
 export function explainPhase(phase: BuildpackPhase, status: ExitStatus, event?: FailureEvent): BaleError {
   if (event !== undefined) return failureFromSandbox(event)
   const known = 'code' in status ? statuses[phase][status.code] : undefined
-  if (known !== undefined) return new BaleError(...known, { fix: 'its own messages stand above' })
+  if (known !== undefined) return new BaleError(...known, { fix: 'see its messages above' })
   const how = 'code' in status ? `exited with status ${status.code}` : `was killed by ${status.signal}`
   const fix =
-    'signal' in status && status.signal === 'SIGKILL' ? 'if it ran out of memory, give the machine more' : undefined
+    'signal' in status && status.signal === 'SIGKILL'
+      ? 'if it ran out of memory, give the machine more memory'
+      : undefined
   const code: ErrorCode = 'failed'
   return new BaleError(code, `${phase} ${how} without saying why`, fix === undefined ? {} : { fix })
 }
@@ -160,7 +162,7 @@ function watchBuildpack(limit: number | undefined): Disposable & {
 export function outOfTime(what: string, limit: number, option: string): BaleError {
   const minutes = Math.floor(limit / 60_000)
   const duration = minutes >= 1 ? `${minutes} min` : `${limit / 1000} s`
-  return new BaleError('failed', `${what} took longer than ${duration} and was ended`, {
-    fix: `see what it waits for in its messages above, or raise ${option}`,
+  return new BaleError('failed', `${what} took longer than ${duration} and was stopped`, {
+    fix: `see its messages above for what it waits for, or raise ${option}`,
   })
 }

@@ -80,7 +80,7 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
     reporter.event({
       type: 'note',
       level: 'info',
-      text: `The application was in ${moved}: nothing of earlier builds is used`,
+      text: `The application was in ${moved}, so data of earlier builds is not used`,
     })
   const previous = reuse.previous && moved === undefined ? analysis.previous : undefined
   await phase('restore', () =>

@@ -95,7 +95,7 @@ describe('an image extension', () => {
 
   it.each([
     ['one that is not there', 'id = "acme/none"', 'the image extension acme/none is not in the builder'],
-    ['a version that is not there', 'id = "acme/packages"\nversion = "2"', 'is not there in version 2'],
+    ['a version that is not there', 'id = "acme/packages"\nversion = "2"', 'is not in the builder in version 2'],
   ])('is refused in an order: %s', async (_what, element, message) => {
     const made = await bale([
       'extension',
@@ -306,7 +306,7 @@ describe('the versions that a buildpack of Bale could get', () => {
 
   it('are none of a buildpack that has no choice, and variables are for those who ask', async () => {
     expect((await bale(['buildpack', 'inspect', 'bale/procfile', '--versions'])).stderr).toContain(
-      'bale/procfile has no versions to choose from',
+      'bale/procfile has no list of versions',
     )
     const asked = await bale(['buildpack', 'inspect', 'bale/go', '--env', 'A=b'])
     expect(asked.code).toBe(2)

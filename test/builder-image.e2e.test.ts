@@ -109,7 +109,7 @@ suiteWith('the builder image in Docker', docker, daemon => {
     it('is refused where its directories are in use, with what to do', async () => {
       const { code, text } = await job(['--user', '1000'], 'touch /layers/x; bale build x --path /etc')
       expect(code).not.toBe(0)
-      expect(text).toMatch(/\/layers: the build needs this directory, and it is not empty\n/)
+      expect(text).toMatch(/\/layers: the build needs an empty directory, but this one has files\n/)
     })
   })
 

@@ -91,7 +91,7 @@ describe('X48 a buildpack that never ends', () => {
   it('is ended after its time, by name', async () => {
     const { error } = await runPhase(printing([started], 'waits'), { buildpackTimeout: 50 })
     expect(error).toMatchObject({
-      message: 'slow@1.2 took longer than 0.05 s and was ended',
+      message: 'slow@1.2 took longer than 0.05 s and was stopped',
       fix: expect.stringContaining('--buildpack-timeout') as string,
     })
   })

@@ -208,7 +208,7 @@ suiteWith('a platform that is not that of this machine', emulation, emulator => 
         expect(built.stdout).toMatch(new RegExp(`^${machineOf[other]}\n[\\s\\S]*\nImage ID: sha256:`))
         // What QEMU cannot do is said.
         expect(built.stdout).toMatch(/^Warning: .*without a sandbox/m)
-        const warns = /^Warning: what buildpacks leave running may still run/m.test(built.stdout)
+        const warns = /^Warning: leftover processes of buildpacks may still run/m.test(built.stdout)
         expect(warns).toBe(/^supervisor: orphans are not adopted$/m.test(built.stdout))
       } finally {
         await podman.close()

@@ -87,7 +87,7 @@ suiteWith('an app in a registry', server, registryServer => {
     const other = [`--run-image=docker://${host}/stacks/run:v2`, '--tag', `${host}/team/app:next`]
     const refused = await rebase(...other)
     expect(refused.code).toBe(72)
-    expect(refused.stderr).toContain('is not among the run images that it was built for')
+    expect(refused.stderr).toContain('is not one of the run images that it was built for')
     expect((await at('team/app').pull('latest', platform))!.digest).toBe(before.digest)
 
     const digest = digestIn(await rebase(...other, '--force'))

@@ -26,7 +26,7 @@ describe('bale build --workspace', () => {
     const again = digestIn(await build(...there, '--quiet'))
     expect(first.output).toContain(`Digest: ${again}`)
     const back = await build()
-    expect(back.output).toContain('The application was in /srv/my-app: nothing of earlier builds is used')
+    expect(back.output).toContain('The application was in /srv/my-app, so data of earlier builds is not used')
     expect((await bale(['run', image], { env })).stdout).toContain('/workspace\nof the app\n')
     for (const bad of ['/etc', '/', 'app', '/a/../etc', '/layers/app', '/bin/app']) {
       const { code, stderr } = await build('--workspace', bad)

@@ -21,7 +21,7 @@ describe('X33 an app with the name of the run image', () => {
     for (const args of [[runImage], ['bale-test-names', '--tag', runImage]]) {
       const { code, stderr } = await bale(['build', ...args, '--path', `${dir}/src`, '--quiet'])
       expect(code).toBe(3)
-      expect(stderr).toContain(`would replace the run image ${runImage}`)
+      expect(stderr).toContain(`the app has the same name as its run image, ${runImage}`)
     }
     expect(await digestOfRunImage()).toBe(digest)
     expect(digestIn(await bale(['build', 'bale-test-names', '--path', `${dir}/src`, '--quiet']))).toBe(before)

@@ -112,6 +112,6 @@ export function platformOf({ config }: Image): Platform {
 export function requireImagesOnly({ others }: ImageIndex, where: string): void {
   const [other] = others
   if (other === undefined) return
-  const what = isIndex(other.mediaType) ? 'a further index' : 'an attestation or another artifact'
+  const what = isIndex(other.mediaType) ? 'another index' : 'an attestation or another artifact'
   throw new BaleError('failed', `the index has an entry that is ${what}: ${other.digest}`, { where })
 }

@@ -103,7 +103,7 @@ async function refuseRunImage({ runImage: { names, others = [], open }, destinat
     const store = at.source.description
     const taken = destinations.some(({ sink, names }) => sink.description === store && names.includes(at.name))
     if (!taken) continue
-    throw new BaleError('arguments', `the app would replace the run image ${at.name}, which it is built on`, {
+    throw new BaleError('arguments', `the app has the same name as its run image, ${at.name}, and would replace it`, {
       fix: 'give the app another name',
     })
   }

@@ -194,8 +194,8 @@ async function checkUnchanged(
   writeAnew(`${dir}.toml`, formatLayerToml({}, { ...types, cache: false }), layersDir)
   reporter.event({
     type: 'warning',
-    text: `the layer ${buildpackId}:${name} was changed by a buildpack that ran later: no other build will use it`,
-    fix: 'see which buildpack writes there; an install script that it runs may have replaced a program',
+    text: `the layer ${buildpackId}:${name} was changed by a buildpack that ran later, so no other build will use it`,
+    fix: 'find the buildpack that writes there; one of its install scripts may have replaced a program',
   })
 }
 

@@ -33,9 +33,9 @@ export async function refuseCredentials(
   }
   if (forms.length === 0) return
   const found = (registry: string, where: string) =>
-    new BaleError('input', `it holds the credentials of ${registry}, with which the image would be published`, {
+    new BaleError('input', `it contains credentials of ${registry}, which the image would publish`, {
       where,
-      fix: 'take them out of the source, or name the file in .dockerignore; if others have seen them, replace them',
+      fix: 'remove them from the source, or add the file to .dockerignore; if other people have seen them, replace them',
     })
   await searchTree(appDir, { forms, found }, signal)
 }

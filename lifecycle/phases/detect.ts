@@ -131,7 +131,7 @@ export async function detect(input: DetectInput, signal?: AbortSignal): Promise<
 function warnOfErrors(group: readonly Outcome[], reporter: Reporter): void {
   for (const { result } of group.filter(({ isExtension }) => isExtension)) {
     if (result.status === 'errored')
-      reporter.event({ type: 'warning', text: `the image extension ${result.id} is left out: ${explain(result)}` })
+      reporter.event({ type: 'warning', text: `the image extension ${result.id} is ignored: ${explain(result)}` })
   }
 }
 
@@ -213,7 +213,8 @@ async function detectOne(member: Member, input: DetectRun, planFile: string, sig
   if (status !== 'passed') return { element, result, isExtension }
   const plan = parseBuildPlan((await readUntrusted(planFile)) ?? '', `build plan of ${member.id}@${member.version}`)
   if (isExtension && plan.some(({ requires }) => requires.length > 0)) {
-    const said = 'its build plan has requires, which an image extension may not have (image_extension.md, "Detection")'
+    const said =
+      'its build plan has requires, which is not allowed for an image extension (image_extension.md, "Detection")'
     return { element, isExtension, result: { ...result, status: 'errored', output: said } }
   }
   return { element, result, plan, isExtension }
@@ -289,13 +290,13 @@ function noGroup(results: readonly DetectResult[], reasons: readonly string[]): 
   if (errored.length === 0) return new BaleError('nothing-detected', message)
   const names = errored.map(r => `${r.id}@${r.version}`).join(', ')
   return new BaleError('detect-errored', message, {
-    fix: `see what ${names} printed: an error there is not the same as not fitting`,
+    fix: `see the output of ${names}: these buildpacks failed, rather than not fitting`,
   })
 }
 
 function explain(result: DetectResult): string {
   const said = result.output.trim().split('\n').filter(Boolean).at(-1)
   if (result.status === 'passed') return 'passed'
-  if (result.status === 'failed') return said ?? 'it did not say what it looks for'
+  if (result.status === 'failed') return said ?? 'it did not say why'
   return `error${result.exitCode === undefined ? '' : ` (exit status ${result.exitCode})`}: ${said ?? 'it printed nothing'}`
 }

@@ -15,7 +15,9 @@ const maxFiles = 10_000
 export async function readEnvDir(dir: string): Promise<EnvFile[]> {
   const names = await namesIn(dir)
   if (names.length > maxFiles)
-    throw new BaleError('input', `it holds ${names.length} files; at most ${maxFiles} are read`, { where: dir })
+    throw new BaleError('input', `it contains ${names.length} files, more than the limit of ${maxFiles}`, {
+      where: dir,
+    })
   const files: EnvFile[] = []
   for (const name of names) {
     const path = join(dir, name)

@@ -153,9 +153,9 @@ async function readMetadata({ layersDir }: BuildOutput): Promise<BuildMetadata> 
   const config = join(layersDir.host, 'config')
   const where = join(config, 'metadata.toml')
   if ((await directoryState(config)) === 'absent')
-    throw new BaleError('input', 'build left no metadata.toml', { where })
+    throw new BaleError('input', 'metadata.toml is missing: build did not write it', { where })
   const content = await readUntrusted(where, layersDir.host)
-  if (content === undefined) throw new BaleError('input', 'build left no metadata.toml', { where })
+  if (content === undefined) throw new BaleError('input', 'metadata.toml is missing: build did not write it', { where })
   return parseBuildMetadata(content, where)
 }
 
@@ -164,7 +164,7 @@ function chooseEntrypoint(metadata: BuildMetadata, wanted: string | undefined): 
   const types = metadata.processes.map(p => p.type)
   if (wanted !== undefined && !types.includes(wanted)) {
     throw new BaleError('input', `no buildpack provides a process ${JSON.stringify(wanted)}`, {
-      fix: types.length === 0 ? 'add a Procfile that has it' : `choose one of: ${types.join(', ')}`,
+      fix: types.length === 0 ? 'add a Procfile with this process' : `choose one of: ${types.join(', ')}`,
     })
   }
   const type = wanted ?? metadata.defaultProcessType
@@ -209,10 +209,10 @@ function reuse(input: ExportInput, buildpack: GroupElement, layer: LayerOnDisk):
   if (found === undefined || layer.types.cache) {
     throw new BaleError(
       'input',
-      `the layer ${name} is for launch, but it has no directory and the previous image does not have it`,
+      `the layer ${name} is a launch layer, but it has no directory and is not in the previous image`,
       {
         where: `${layer.dir}.toml`,
-        fix: `this is a fault of ${buildpack.id}@${buildpack.version}; build once with --clear-cache`,
+        fix: `this is a bug in ${buildpack.id}@${buildpack.version}; build once with --clear-cache`,
       },
     )
   }

@@ -127,7 +127,7 @@ async function outputOf(
   )
   if (exitCode === 0) return output
   throw new BaleError('generate-failed', `${id}@${version} failed: bin/generate exited with status ${exitCode}`, {
-    fix: 'see what it printed above',
+    fix: 'see its output above',
   })
 }
 
@@ -159,7 +159,7 @@ async function readOutput(
   if (run !== undefined) warn('run.Dockerfile', run.unusual)
   if (run?.image !== undefined) checkName(run.image, `${where('run.Dockerfile')}:${run.line}`)
   if (run !== undefined && !features.runExtensions && (run.image === undefined || run.extends))
-    throw new BaleError('input', 'Platform API before 0.12 knows a run.Dockerfile with a FROM alone', {
+    throw new BaleError('input', 'before Platform API 0.12, a run.Dockerfile can only contain FROM', {
       where: where('run.Dockerfile'),
       fix: 'build with a platform of API 0.12 or newer',
     })
@@ -173,7 +173,7 @@ function checkName(image: string, where: string): void {
   try {
     parseReference(image)
   } catch (cause) {
-    throw new BaleError('input', `FROM names no image: ${(cause as Error).message}`, { where, cause })
+    throw new BaleError('input', `FROM does not name an image: ${(cause as Error).message}`, { where, cause })
   }
 }
 
@@ -181,9 +181,9 @@ async function checkContexts(dir: string, where: string): Promise<void> {
   const states = await Promise.all(contexts.map(name => directoryState(join(dir, name))))
   const [common, ...own] = states.map(state => state === 'directory')
   if (common !== true || !own.includes(true)) return
-  throw new BaleError('input', 'there is a folder context beside context.build or context.run', {
+  throw new BaleError('input', 'there is both a folder context and a folder context.build or context.run', {
     where,
-    fix: 'have one for both images, or one for each',
+    fix: 'keep either context for both images, or one folder for each',
   })
 }
 
@@ -205,7 +205,7 @@ async function selectRunImage(
   if (run.images.length > 0 && runImageEntry(run, image) === undefined)
     reporter.event({
       type: 'warning',
-      text: `the run image ${image}, which an image extension selects, is not among those of the builder`,
+      text: `an image extension selects the run image ${image}, which is not in run.toml`,
       fix: 'add it to run.toml, with its mirrors',
     })
   return {

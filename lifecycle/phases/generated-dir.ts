@@ -42,7 +42,7 @@ export async function clearGenerated(dir: string): Promise<void> {
     if (!(await isOurs(join(dir, name), name)))
       throw new BaleError('arguments', `${name} in it was not made by an image extension`, {
         where: dir,
-        fix: 'give a directory of its own as -generated',
+        fix: 'give a separate directory as -generated',
       })
   }
   for (const name of names) await removeTree(join(dir, name))

@@ -35,7 +35,7 @@ export async function readLayers(layersDir: string, id: string): Promise<LayerOn
     const name = file.slice(0, -'.toml'.length)
     checkLayerName(name, where)
     const content = await readUntrusted(where, layersDir)
-    if (content === undefined) throw new BaleError('filesystem', 'it vanished while it was read', { where })
+    if (content === undefined) throw new BaleError('filesystem', 'it was removed while it was read', { where })
     const layer = join(dir, name)
     layers.push({
       ...parseLayerToml(content, where),

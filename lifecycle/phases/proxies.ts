@@ -33,7 +33,7 @@ export function warnOfPasswords(proxies: Readonly<Record<string, string>>, repor
   reporter.event({
     type: 'warning',
     text: `buildpacks and the install scripts of dependencies can read the password in ${names.join(' and ')}`,
-    fix: ['name a proxy on this machine that logs in to the other one', instead].filter(Boolean).join(', or '),
+    fix: ['use a proxy on this machine that logs in to that proxy', instead].filter(Boolean).join(', or '),
   })
 }
 

@@ -56,9 +56,9 @@ export async function findRunImage(input: FindRunImageInput, signal?: AbortSigna
   }
   const { runImage: recorded } = readLabel(app).metadata
   if (recorded?.image === undefined)
-    throw new BaleError('arguments', 'the app image does not say which run image it is on', {
+    throw new BaleError('arguments', 'the app image does not record its run image', {
       where: app.name,
-      fix: 'name the run image to put it on',
+      fix: 'give the run image to rebase on',
     })
   const selected = await selectRunImage<NewRunImage>(
     {
@@ -116,7 +116,7 @@ export async function rebaseLayers(input: RebaseInput, signal?: AbortSignal): Pr
   const { json, metadata, where } = readLabel(app)
   const below = countRunImageLayers(app.image, metadata.runImage?.topLayer ?? '', countOwnLayers(metadata))
   if (below === undefined)
-    throw new BaleError('input', 'its label names a last layer of the run image that it does not have', {
+    throw new BaleError('input', 'its label names a last layer of the run image, but the image has no such layer', {
       where,
       fix: 'build it anew',
     })
@@ -163,17 +163,17 @@ function checkAllowed(input: RebaseInput, metadata: LayersMetadata, unrecorded: 
     throw new BaleError('input', `${app.name} cannot be rebased: ${against.map(o => o.why).join('; ')}`, {
       fix: against.some(o => o.always)
         ? 'build it anew'
-        : 'build it anew, or force it if you know that it will run there',
+        : 'build it again, or force the rebase if you know that the app runs on this run image',
     })
   }
   for (const { why } of obstacles)
-    reporter.event({ type: 'warning', text: `${app.name} is rebased by force, although ${why}` })
+    reporter.event({ type: 'warning', text: `${app.name} is rebased because force is set, although ${why}` })
 }
 
 function unrecordedWords(name: string, recorded: RunImageMetadata | undefined): string {
   const names = recordedNames(recorded)
   const known = names.length === 0 ? 'none' : names.map(quote).join(', ')
-  return `${quote(name)} is not among the run images that it was built for (${known})`
+  return `${quote(name)} is not one of the run images that it was built for (${known})`
 }
 
 const partyOf = (image: Image): RebaseParty => ({
@@ -185,7 +185,7 @@ function readLabel({ name, image }: AppImage): { json: string; metadata: LayersM
   const where = `${name} label ${labels.lifecycle}`
   const json = labelOf(image.config, labels.lifecycle)
   if (json === undefined)
-    throw new BaleError('input', 'it is not there: the image was not made by buildpacks, and cannot be rebased', {
+    throw new BaleError('input', 'the label is missing: buildpacks did not build the image, so it cannot be rebased', {
       where,
     })
   return { json, metadata: parseLayersMetadata(json, where), where }

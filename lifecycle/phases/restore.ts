@@ -93,7 +93,7 @@ function isUsable({ id, name }: Known, reporter: Reporter): boolean {
     return true
   } catch (error) {
     if (!(error instanceof BaleError)) throw error
-    reporter.event({ type: 'warning', text: `a layer of the previous build of ${id} is dropped: ${error.message}` })
+    reporter.event({ type: 'warning', text: `a layer of the previous build of ${id} is not used: ${error.message}` })
     return false
   }
 }
@@ -131,7 +131,7 @@ async function restoreContents(
   const from = `${input.layersDir.image}/${escapeId(id)}/${name}`
   const to = join(buildpackLayersDir(input.layersDir.host, id), name)
   try {
-    if (!isDigest(record.sha)) throw new BaleError('input', 'its record holds no digest')
+    if (!isDigest(record.sha)) throw new BaleError('input', 'its record has no digest')
     await input.cache?.restore(record.sha, { from, to, within: input.layersDir.host, owner: input.owner }, signal)
     return true
   } catch (error) {
@@ -139,7 +139,7 @@ async function restoreContents(
     if (!(error instanceof BaleError)) throw error
     input.reporter.event({
       type: 'warning',
-      text: `the cached layer ${id}:${name} is dropped and will be made again: ${error.message}`,
+      text: `the cached layer ${id}:${name} is not used and will be made again: ${error.message}`,
     })
     return false
   }

@@ -36,9 +36,9 @@ export class BuildSecrets extends Mask {
       if (wrong !== undefined)
         throw new BaleError('arguments', `${JSON.stringify(wrong)} cannot be the name of a file`, {
           where,
-          fix: 'use letters, digits, and _ . - for the id and the key; an id starts with none of . and -',
+          fix: 'use letters, digits, and _ . - for the id and the key; an id does not start with . or -',
         })
-      if (ids.has(`${id}/${key}`)) throw new BaleError('arguments', `the secret ${id} is there twice`, { where })
+      if (ids.has(`${id}/${key}`)) throw new BaleError('arguments', `the secret ${id} is given twice`, { where })
       ids.add(`${id}/${key}`)
     }
     super(secrets)
@@ -51,7 +51,7 @@ export class BuildSecrets extends Mask {
       if (formsOf(secret).length > 0) continue
       reporter.event({
         type: 'warning',
-        text: `the secret ${secret.id} is too short to be masked, or searched for`,
+        text: `the secret ${secret.id} is too short to mask it in the output, or to search for it`,
       })
     }
   }
@@ -87,8 +87,8 @@ export class BuildSecrets extends Mask {
 }
 
 function heldSecret(id: string, where: string): BaleError {
-  return new BaleError('input', `it holds the secret ${id}: nothing is published`, {
+  return new BaleError('input', `it contains the secret ${id}, so the image is not published`, {
     where,
-    fix: 'read the secret from its binding while building, and write it into no layer for launch or for the cache, no label and no file of the app',
+    fix: 'read the secret from its binding during the build, and do not write it to launch or cache layers, labels or files of the app',
   })
 }

@@ -72,13 +72,13 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 
 function remedyFor({ type, dir }: Room & { readonly dir: string }): string {
   return type === tmpfs
-    ? `${dir} is in memory: give the machine, or --memory, more, or have less written there`
-    : 'free some space on the disk that holds the builds; bale cache prune removes what old builds left'
+    ? `${dir} is in memory: give the machine more memory (or raise --memory), or write less there`
+    : 'free some space on the disk of the builds; bale cache prune removes data of old builds'
 }
 
 const outOfMemory = {
-  text: 'the kernel ended a process of this machine for lack of memory meanwhile',
-  fix: 'if it was one of the build, give the machine more memory, or make the build use less',
+  text: 'the kernel killed a process on this machine for lack of memory during the build',
+  fix: 'if it belonged to the build, give the machine more memory, or make the build use less',
 }
 
 const thisMachine: Machine = {

@@ -25,7 +25,7 @@ export async function findSupervisor(path: string, reporter: Reporter): Promise<
     return path
   } catch (error) {
     const { message } = error as Error
-    const text = `buildpacks are not kept apart from each other: ${message.trim()}`
+    const text = `buildpacks are not isolated from each other: ${message.trim()}`
     reporter.event({ type: 'note', level: 'debug', text })
     return undefined
   }
@@ -40,7 +40,7 @@ export async function warnOfOrphans(supervisor: string, reporter: Reporter): Pro
   if (said === undefined || said.stdout === '') return
   reporter.event({
     type: 'warning',
-    text: 'what buildpacks leave running may still run while the image is made: the emulator of this architecture cannot tell',
+    text: 'leftover processes of buildpacks may still run while the image is made: the emulator of this architecture cannot find them',
     fix: 'build on a machine of that architecture, or with a QEMU that adopts orphans (7.2 does not)',
   })
 }

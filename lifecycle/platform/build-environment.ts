@@ -90,7 +90,7 @@ export async function openEnvironment(input: EnvironmentInput, signal: AbortSign
     return withRunImage(environment, input)
   }
   if (lifecycle === 'builder')
-    throw new BaleError('arguments', 'a builder.toml has no lifecycle of its own', {
+    throw new BaleError('arguments', 'a builder.toml does not contain a lifecycle', {
       where: '--lifecycle builder',
       fix: 'leave it out, or name a builder image',
     })
@@ -103,7 +103,7 @@ export async function openEnvironment(input: EnvironmentInput, signal: AbortSign
 }
 
 const otherBuilder = (where: string) =>
-  new BaleError('arguments', 'in a container of a builder image, that is the builder', {
+  new BaleError('arguments', 'in a container of a builder image, that image is the builder', {
     where,
     fix: 'leave out --builder, or start the job in the image that it names',
   })

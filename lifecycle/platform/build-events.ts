@@ -43,7 +43,7 @@ export async function* buildEvents(options: BuildOptions): AsyncGenerator<BuildE
       if (event.type === 'finished' || event.type === 'failed') return
     }
   } finally {
-    left.abort(new BaleError('cancelled', 'the events of the build are not read any more'))
+    left.abort(new BaleError('cancelled', 'the events of the build are no longer read'))
     await building
   }
 }

@@ -29,7 +29,7 @@ export function openPlace(
   if (path !== undefined)
     throw new BaleError(
       'arguments',
-      'in a container, applications are built where the builder image has a place for them',
+      'in a container, applications are built in the directory that the builder image has for them',
       {
         where: '--workspace',
         fix: 'leave it out',
@@ -60,16 +60,20 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   if (distribution.container !== undefined && interaction !== undefined)
     throw new BaleError('arguments', 'a build in a container has no sandbox with a shell', {
       where: '--interactive',
-      fix: 'leave it out, and look around in the container: docker exec -it',
+      fix: 'leave it out, and open a shell in the container: docker exec -it',
     })
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
   const { app } = workspace.imagePaths
   if (options.volumes?.some(({ path }) => isAtOrBelow(path, app) || isAtOrBelow(app, path)))
-    throw new BaleError('arguments', `the application is in ${app}, which no volume may cover or be in`, {
-      where: '--volume',
-      fix: 'choose another target, or another --workspace',
-    })
+    throw new BaleError(
+      'arguments',
+      `the application is in ${app}; a volume may not contain that directory or be inside it`,
+      {
+        where: '--volume',
+        fix: 'choose another target, or another --workspace',
+      },
+    )
   const sandbox = engine({
     rootfs: environment.rootfs.layers,
     tmpDir: workspace.dir,

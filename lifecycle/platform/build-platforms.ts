@@ -40,9 +40,9 @@ export async function buildPlatforms(
   refuseForSeveral(options)
   const { container } = options.distribution ?? findDistribution(import.meta.url)
   if (container !== undefined)
-    throw new BaleError('arguments', 'a builder image makes images for its own platform', {
+    throw new BaleError('arguments', 'a builder image builds only for its own platform', {
       where: '--platform',
-      fix: 'build in the builder image for each platform, and join the images: bale manifest create',
+      fix: 'build in the builder image of each platform, and combine the images: bale manifest create',
     })
   for (const { architecture } of platforms) await emulatorFor(settings, architecture)
   await using stores = new Stores(settings, reporter, compression)
@@ -118,9 +118,9 @@ function withoutSaved(reporter: Reporter): Reporter {
 /** @throws BaleError 'usage' for an option that works for one platform only */
 function refuseForSeveral({ cacheImage, cacheTo = [] }: BuildOptions): void {
   const refuse = (what: string, where: string): never => {
-    throw new BaleError('usage', `${what} holds what builds for one platform can reuse`, {
+    throw new BaleError('usage', `${what} can only store the cache of one platform`, {
       where,
-      fix: 'leave it out; or build for each platform by itself, and join the images: bale manifest create',
+      fix: 'leave it out, or build for each platform separately and combine the images: bale manifest create',
     })
   }
   if (cacheImage !== undefined) refuse('a cache image', '--cache-image with several platforms')
@@ -139,7 +139,7 @@ function requireIndexable(name: string, stores: Stores): void {
   if (prefix !== ociArchive.prefix) return
   throw new BaleError(
     'arguments',
-    'images for several platforms are made one after another, and an archive is written in one go',
+    'an archive is written in one pass, but images for several platforms are built one after another',
     {
       where: name,
       fix: 'write oci:DIR; an OCI archive is a tar of that: tar -C DIR -cf FILE .',

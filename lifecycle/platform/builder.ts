@@ -146,24 +146,24 @@ function baseOf(
   const uri = stack?.uri
   const where = `${file} stack`
   if (uri !== undefined && buildImage !== undefined)
-    throw new BaleError('input', 'it has a stack and a build image', { where, fix: 'keep one of them' })
+    throw new BaleError('input', 'it has both a stack and a build image', { where, fix: 'keep one of them' })
   if (uri !== undefined) {
     const staticUri = stack?.['static-uri']
     const staticStackDir = staticUri === undefined ? undefined : resolve(dirname(file), staticUri)
     return { stackDir: resolve(dirname(file), uri), staticStackDir, ...(runImage && { runImage }) }
   }
   if (buildImage === undefined)
-    throw new BaleError('input', 'it names nothing to build on', {
+    throw new BaleError('input', 'it has no stack and no build image', {
       where,
       fix: 'add [stack] with a uri, or [build] with an image and [[run.images]]',
     })
   if (runImage !== undefined) return { buildImage, runImage }
-  throw new BaleError('input', 'it has a build image and no run image', { where, fix: 'add [[run.images]]' })
+  throw new BaleError('input', 'it has a build image but no run image', { where, fix: 'add [[run.images]]' })
 }
 
 function lifecycleOf({ lifecycle }: BuilderDocument, file: string): string | undefined {
   if (lifecycle?.version !== undefined && lifecycle.uri === undefined)
-    throw new BaleError('input', `it asks for the lifecycle ${lifecycle.version}, which is downloaded from nowhere`, {
+    throw new BaleError('input', `it requests the lifecycle ${lifecycle.version}, but Bale downloads no lifecycles`, {
       where: `${file} lifecycle.version`,
       fix: "write uri with the path of a lifecycle tarball, or leave [lifecycle] out for Bale's own",
     })

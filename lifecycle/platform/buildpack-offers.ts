@@ -39,7 +39,7 @@ export async function buildpackOffers(buildpack: string, { env, ...input }: Offe
   } catch (error) {
     if (error instanceof BaleError && error.code === 'nothing-detected') throw noVersions(buildpack)
     if (!(error instanceof BaleError) || error.code !== 'detect-errored') throw error
-    throw new BaleError('failed', `the versions that ${buildpack} could get cannot be listed:\n${asked.said()}`, {
+    throw new BaleError('failed', `the versions for ${buildpack} cannot be listed:\n${asked.said()}`, {
       cause: error,
     })
   } finally {
@@ -48,8 +48,8 @@ export async function buildpackOffers(buildpack: string, { env, ...input }: Offe
 }
 
 function noVersions(buildpack: string): BaleError {
-  return new BaleError('arguments', `${buildpack} has no versions to choose from`, {
-    fix: "those of Bale's buildpacks for languages have, such as bale/nodejs or bale/python",
+  return new BaleError('arguments', `${buildpack} has no list of versions`, {
+    fix: "Bale's language buildpacks have one, such as bale/nodejs or bale/python",
   })
 }
 

@@ -56,7 +56,7 @@ export function parseCacheTo(text: string, env: Env): CacheDestination {
   const mode = fields.choice('mode', ['max', 'min'])
   const ignored = fields.flag('ignore-error')
   const required = fields.flag('required') ?? ignored === false
-  if (required && ignored === true) throw fields.wrong('required and ignore-error exclude each other')
+  if (required && ignored === true) throw fields.wrong('required and ignore-error cannot be combined')
   return { ...location, mode, required }
 }
 
@@ -103,7 +103,7 @@ class Fields {
     for (const part of written.split(',')) {
       const [, key = '', value = 'true'] = /^([a-z0-9_-]+)(?:=(.*))?$/s.exec(part.trim()) ?? []
       if (key === '') throw this.wrong('it is not a list of key=value')
-      if (this.#values.has(key)) throw this.wrong(`${key} is there twice`)
+      if (this.#values.has(key)) throw this.wrong(`${key} is given twice`)
       this.#values.set(key, value)
     }
     this.type = this.#values.get('type') ?? ''
@@ -138,7 +138,7 @@ class Fields {
   choice<const T extends string>(key: string, values: readonly [T, ...T[]]): T {
     const value = this.get(key)
     const found = value === undefined ? values[0] : values.find(v => v === value)
-    if (found === undefined) throw this.wrong(`${key} is one of ${values.join(' and ')}`)
+    if (found === undefined) throw this.wrong(`${key} must be one of ${values.join(' and ')}`)
     return found
   }
 
@@ -150,9 +150,9 @@ class Fields {
   url(env: Env): string {
     const name = this.get('url-env')
     if (name === undefined) return this.need('url')
-    if (this.#values.has('url')) throw this.wrong('url and url-env exclude each other')
+    if (this.#values.has('url')) throw this.wrong('url and url-env cannot be combined')
     const value = env[name]
-    if (value === undefined || value === '') throw this.wrong(`there is no variable ${name}, which url-env names`)
+    if (value === undefined || value === '') throw this.wrong(`url-env names the variable ${name}, which is not set`)
     return value
   }
 
@@ -161,7 +161,7 @@ class Fields {
     if (value === undefined) return undefined
     const [, number, unit = ''] = /^([1-9]\d{0,5})([mhdw])$/.exec(value) ?? []
     const milliseconds = Number(number) * ({ m: 60_000, h: 3600_000, d: 86_400_000, w: 604_800_000 }[unit] ?? NaN)
-    if (Number.isNaN(milliseconds)) throw this.wrong(`${key} is a duration such as 12h, 7d or 2w`)
+    if (Number.isNaN(milliseconds)) throw this.wrong(`${key} must be a duration such as 12h, 7d or 2w`)
     return milliseconds
   }
 
@@ -170,7 +170,7 @@ class Fields {
     if (value === undefined) return undefined
     const [, number, unit = ''] = /^([1-9]\d{0,5})(KB|MB|GB)$/.exec(value) ?? []
     const bytes = Number(number) * ({ KB: 1000, MB: 1000 ** 2, GB: 1000 ** 3 }[unit] ?? NaN)
-    if (Number.isNaN(bytes)) throw this.wrong(`${key} is a size such as 500MB`)
+    if (Number.isNaN(bytes)) throw this.wrong(`${key} must be a size such as 500MB`)
     return bytes
   }
 }

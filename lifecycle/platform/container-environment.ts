@@ -40,7 +40,7 @@ export async function containerEnvironment(input: StackEnvironmentInput): Promis
 /** Refuses another architecture, since the container has no emulator. */
 function refuseOthers({ architecture }: ImageConfig, wanted: string): void {
   if (architecture === wanted) return
-  throw new BaleError('arguments', `a builder image for ${architecture} makes no image for ${wanted}`, {
+  throw new BaleError('arguments', `a builder image for ${architecture} cannot make an image for ${wanted}`, {
     fix: `start the job in the builder image for ${wanted}`,
   })
 }

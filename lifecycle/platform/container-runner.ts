@@ -73,7 +73,7 @@ export async function containerRunner(build: ContainerBuild, limits: RunLimits):
 const lifecycleDir = '/cnb/lifecycle'
 
 function ownOf({ own }: Workspace): { readonly home: string; readonly tmp: string } {
-  if (own === undefined) throw new TypeError('a build in a container has directories of its own')
+  if (own === undefined) throw new TypeError('a build in a container has fixed directories')
   return own
 }
 
@@ -133,7 +133,10 @@ async function prepareDirectories({ environment, workspace, caBundle }: Containe
 
 function refuseLimits({ limits, network }: ContainerBuild): void {
   const refuse = (option: string, fix: string) => {
-    throw new BaleError('engine', `in a container, Bale cannot do this for a part of it`, { where: option, fix })
+    throw new BaleError('engine', `in a container, Bale can only do this for the whole container`, {
+      where: option,
+      fix,
+    })
   }
   if (network === 'none') refuse('--network none', 'start the container without a network: docker run --network none')
   if (limits?.memory !== undefined)
@@ -153,13 +156,15 @@ async function chooseEngine({ environment, workspace, landlock, reporter }: Cont
     const reach =
       version >= landlockVersions.scopes
         ? 'no other file or process of this job'
-        : 'no other file of this job; from Linux 6.12 on, neither can they signal its processes'
+        : 'no other file of this job; from Linux 6.12 on, they cannot signal its processes either'
     const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and ${reach}`
     reporter.event({ type: 'note', level: 'info', text })
     return unsandboxedEngine({ ...options, landlock })
   }
   const reach =
-    process.geteuid?.() === 0 ? 'every file that any user may read' : 'every file of this job, its credentials included'
+    process.geteuid?.() === 0
+      ? 'every file that any user may read'
+      : 'every file of this job, including its credentials'
   reporter.event({
     type: 'warning',
     text: `buildpacks run as ${user} without a sandbox, and can read ${reach}`,

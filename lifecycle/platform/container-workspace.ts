@@ -50,15 +50,15 @@ async function requireOwn(dir: string): Promise<void> {
     throw isErrno(cause, 'ENOENT') ? missing(dir, cause) : cause
   })
   if (!(await isWritable(dir))) {
-    throw new BaleError('filesystem', 'the build needs this directory, and cannot write there', {
+    throw new BaleError('filesystem', 'the build cannot write to this directory', {
       where: dir,
       fix: `mount an empty directory there: docker run --tmpfs ${dir}:exec, or an emptyDir volume of Kubernetes`,
     })
   }
   if (found.some(name => name !== 'lost+found')) {
-    throw new BaleError('filesystem', 'the build needs this directory, and it is not empty', {
+    throw new BaleError('filesystem', 'the build needs an empty directory, but this one has files', {
       where: dir,
-      fix: 'mount the source elsewhere; if a build that was killed has left this, empty it',
+      fix: 'mount the source elsewhere; if a killed build left these files, delete them',
     })
   }
 }
@@ -70,9 +70,9 @@ const isWritable = (dir: string): Promise<boolean> =>
   )
 
 const missing = (where: string, cause: unknown) =>
-  new BaleError('filesystem', 'the builder image has this directory, and it is gone', {
+  new BaleError('filesystem', 'this directory of the builder image is missing', {
     where,
-    fix: 'mount nothing over / of the builder image',
+    fix: 'do not mount a volume over / of the builder image',
     cause,
   })
 
@@ -94,7 +94,7 @@ export function requireRights(uid: number, status: string): void {
   const lacking = Object.entries(needed).filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n)
   if (lacking.length === 0) return
   const names = lacking.map(([name]) => name).join(', ')
-  throw new BaleError('engine', `the job is root, but may not run buildpacks as another user: it lacks ${names}`, {
+  throw new BaleError('engine', `the job runs as root, but cannot run buildpacks as another user: it lacks ${names}`, {
     fix: 'start the container as another user: docker run --user 1000, or runAsUser: 1000 in Kubernetes',
   })
 }

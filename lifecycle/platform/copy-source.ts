@@ -97,14 +97,14 @@ export async function copySource(
   if (outside.length > 0)
     reporter.event({
       type: 'warning',
-      text: `links lead out of the source, where the image has nothing of it: ${firstOf(outside)}`,
-      fix: 'copy what they point to into the source, or build from the directory above with --path',
+      text: `links point outside the source, to files that are not in the image: ${firstOf(outside)}`,
+      fix: 'copy their targets into the source, or build a directory above it with --path',
     })
   if (found.length > 0)
     reporter.event({
       type: 'warning',
-      text: `the image will contain what may be a secret: ${firstOf(found)}`,
-      fix: 'move it out of the source directory if it is one',
+      text: `the image will contain possible secrets: ${firstOf(found)}`,
+      fix: 'move secrets out of the source directory',
     })
 }
 
@@ -122,7 +122,7 @@ const firstOf = (paths: readonly string[]): string =>
 /** A layer with such a name would delete a file instead of holding one (image-spec layer.md, "Whiteouts"). */
 function refuseWhiteout({ name }: TreeEntry, host: ByteString): void {
   if (!name.startsWith('.wh.')) return
-  throw new BaleError('input', 'no image can hold a file whose name starts with .wh.', {
+  throw new BaleError('input', 'an image cannot contain a file whose name starts with .wh.', {
     where: printableName(host),
     fix: 'rename it, or leave it out with exclude in project.toml',
   })
@@ -225,7 +225,7 @@ function copyEntry({ name, kind, parent }: TreeEntry, to: OpenDirectory, host: B
       break
     default: {
       const what = kind === 'fifo' ? 'a fifo' : 'a device'
-      throw new BaleError('input', `it is ${what}, which cannot be part of an image`, {
+      throw new BaleError('input', `it is ${what}, which an image cannot contain`, {
         where,
         fix: 'move it out of the source directory',
       })
@@ -271,7 +271,7 @@ const large = 2 ** 30
 function checkRoom({ size }: Stats, to: OpenDirectory, where: string): void {
   if (size < large) return
   const { bavail, bsize } = statfsSync(`/proc/self/fd/${to.fd}`)
-  if (size > bavail * bsize) throw full(where, `it has ${size} bytes, and the disk has no room for them`)
+  if (size > bavail * bsize) throw full(where, `it has ${size} bytes, more than the free space on the disk`)
 }
 
 function writing<T>(where: string, call: () => T): T {

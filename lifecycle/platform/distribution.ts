@@ -30,7 +30,7 @@ export function findDistribution(from: string): Distribution {
     }
     if (dir === dirname(dir)) break
   }
-  throw new BaleError('failed', "Bale's own files are not complete: there is no lifecycle/phase.cjs", {
+  throw new BaleError('failed', "Bale's installation is incomplete: it lacks lifecycle/phase.cjs", {
     fix: 'in a checkout run: npm run bundle',
   })
 }

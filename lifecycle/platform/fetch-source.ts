@@ -79,7 +79,7 @@ async function fetchContext(
     const selection = await selectionInImage(input.order?.chosen ?? {}, project)
     const [chosen] = [...selection.group, ...selection.pre, ...selection.post]
     if (chosen !== undefined && input.order === undefined)
-      throw new BaleError('input', 'it chooses buildpacks, and nothing says where their order goes', {
+      throw new BaleError('input', 'it selects buildpacks, but --order does not say where to write their order', {
         where: chosen.where,
         fix: 'add --order FILE in a builder image, and give that file to detector',
       })

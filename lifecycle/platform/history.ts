@@ -152,7 +152,7 @@ export function changesSince(before: BuildFacts | undefined, now: BuildFacts): s
     const [old, own] = [was.get(id), is.get(id)]
     if (old === own) return []
     if (old === undefined) return [`buildpack ${id} is new`]
-    return own === undefined ? [`buildpack ${id} is gone`] : [`buildpack ${id} ${old} → ${own}`]
+    return own === undefined ? [`buildpack ${id} is removed`] : [`buildpack ${id} ${old} → ${own}`]
   })
   const changes = [
     ...(before.runImage === now.runImage ? [] : ['run image']),
@@ -173,6 +173,6 @@ function layerChanges(before: Layers, now: Layers): string[] {
   const changed = now.filter(({ name, diffId }) => was.get(name)?.diffId !== diffId).map(titleOf)
   // The application's files may be in fewer slices than before.
   const gone = before.filter(({ name }) => !is.has(name))
-  const titles = gone.map(layer => (layer.kind === 'app' ? titleOf(layer) : `${titleOf(layer)} is gone`))
+  const titles = gone.map(layer => (layer.kind === 'app' ? titleOf(layer) : `${titleOf(layer)} is removed`))
   return [...new Set([...changed, ...titles])]
 }

@@ -241,14 +241,17 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
   const where = join(workspace.layers, 'group.toml')
   const { buildpacks: group, extensions } = parseGroup((await readUntrusted(where)) ?? '', where)
   if (extensions[0] !== undefined)
-    throw new BaleError('input', `detect chose the image extension ${extensions[0].id}, which takes no part here`, {
-      where,
-    })
+    throw new BaleError(
+      'input',
+      `detect selected the image extension ${extensions[0].id}, which this build does not support`,
+      {
+        where,
+      },
+    )
   checkGroupIds(group)
   for (const { id, version } of group) {
     const known = buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
-    if (!known)
-      throw new BaleError('input', `detect chose ${id}@${version}, which the builder does not have`, { where })
+    if (!known) throw new BaleError('input', `detect selected ${id}@${version}, which is not in the builder`, { where })
   }
   return group
 }
@@ -256,10 +259,14 @@ async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment)
 /** @throws BaleError 'arguments' for a malformed value, or phases that do not support it */
 function requireExecEnv(text: string, api: string): void {
   if (requirePlatformApi(api).execEnv) return void execEnvOf(text)
-  throw new BaleError('arguments', `the builder's lifecycle speaks Platform API ${api}, which has no such setting`, {
-    where: '--exec-env',
-    fix: 'leave it out, or use --lifecycle bale',
-  })
+  throw new BaleError(
+    'arguments',
+    `the builder's lifecycle uses Platform API ${api}, which does not have this setting`,
+    {
+      where: '--exec-env',
+      fix: 'leave it out, or use --lifecycle bale',
+    },
+  )
 }
 
 function abortAfter(milliseconds: number, reason: BaleError): Disposable & { readonly signal: AbortSignal } {

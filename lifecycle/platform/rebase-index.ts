@@ -60,13 +60,16 @@ export async function rebaseIndex(
 function checkEntries({ others, manifests }: ImageIndex, name: string, reporter: Reporter): void {
   const nested = others.find(({ mediaType }) => isIndex(mediaType))
   if (nested !== undefined || manifests.length === 0) {
-    const what = nested === undefined ? 'no images' : `a further index: ${nested.digest}`
-    throw new BaleError('input', `it is an index with ${what}`, { where: name, fix: 'rebase its images one by one' })
+    const what = nested === undefined ? 'no images' : `another index: ${nested.digest}`
+    throw new BaleError('input', `it is an index that contains ${what}`, {
+      where: name,
+      fix: 'rebase its images one by one',
+    })
   }
   if (others.length === 0) return
   const digests = others.map(({ digest }) => digest).join(', ')
   reporter.event({
     type: 'warning',
-    text: `${name}: attestations are about the images before the rebase and are left out of the new index: ${digests}`,
+    text: `${name}: the new index does not contain the attestations, which are about the images before the rebase: ${digests}`,
   })
 }

@@ -20,9 +20,9 @@ export function cacheLocations(options: {
 }): CacheLocations {
   const { settings, cacheImage, cacheFrom = [], cacheTo = [] } = options
   if (cacheImage !== undefined && cacheFrom.length + cacheTo.length > 0)
-    throw new BaleError('usage', 'a cache image is used instead of all other caches', {
+    throw new BaleError('usage', 'a cache image replaces all other caches', {
       where: '--cache-image',
-      fix: `write it with --cache-from and --cache-to as well: type=registry,ref=${cacheImage}`,
+      fix: `give it with --cache-from and --cache-to too: type=registry,ref=${cacheImage}`,
     })
   return {
     from: cacheFrom.map(text => parseCacheFrom(text, settings.environment)),

@@ -148,7 +148,7 @@ function explainGit(tail: readonly string[], where: string, hasPassword: boolean
   const asks = /could not read Username|Authentication failed|terminal prompts disabled|Permission denied/.test(all)
   const fix = asks
     ? hasPassword
-      ? 'the repository refuses the user name and the password: correct GIT_USERNAME and GIT_PASSWORD, or GIT_TOKEN'
+      ? 'the repository rejects the user name or the password: correct GIT_USERNAME and GIT_PASSWORD, or GIT_TOKEN'
       : 'the repository asks for a password: set GIT_TOKEN, or GIT_USERNAME and GIT_PASSWORD'
     : 'correct the address, the branch (#refs/heads/NAME) or the commit'
   return new BaleError('arguments', `the repository cannot be fetched: ${said}`, { where, fix })

@@ -64,7 +64,7 @@ export async function readSourceSettings(input: SourceSettingsInput): Promise<So
 function unreadTable({ where, table, schema }: NonNullable<ProjectDescriptor['unread']>): BuildEvent {
   return {
     type: 'warning',
-    text: `${where}: [${table}] is not read: the file is of schema ${schema}`,
+    text: `${where}: [${table}] is ignored: the file has schema version ${schema}`,
     fix:
       table === 'build'
         ? 'write [io.buildpacks] in place of [build] (docs/from-pack.md)'
@@ -104,7 +104,7 @@ async function readDockerignore(dir: string): Promise<string | undefined> {
 function dockerignore(text: string | undefined, reporter: Reporter): SourceFilter | undefined {
   if (text === undefined) return undefined
   const rules = parseDockerignore(text)
-  reporter.event({ type: 'note', level: 'info', text: 'Leaving out what .dockerignore names' })
+  reporter.event({ type: 'note', level: 'info', text: 'Excluding files that .dockerignore lists' })
   const hasExceptions = rules.some(rule => rule.keeps)
   return path => (isIgnoredByDocker(rules, path) ? (hasExceptions ? 'entry' : 'subtree') : 'no')
 }
@@ -117,13 +117,13 @@ async function ownOutputs({ dir, images, outputs, reporter }: SourceSettingsInpu
     const below = relative(top, await realOf(resolve(path)))
     if (below === '..' || below.startsWith(`..${sep}`)) return
     if (below === '')
-      throw new BaleError('arguments', `${what} is the directory of the source itself`, {
+      throw new BaleError('arguments', `${what} is the source directory itself`, {
         where: path,
         fix: 'choose another directory',
       })
     if (left.has(below)) return
     left.add(below)
-    reporter.event({ type: 'note', level: 'info', text: `Leaving out ${below}, where this build writes ${what}` })
+    reporter.event({ type: 'note', level: 'info', text: `Excluding ${below}, where this build writes ${what}` })
   }
   for (const image of images) {
     const reference = parseImageReference(image)

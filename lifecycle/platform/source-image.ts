@@ -73,8 +73,8 @@ async function removeSource(
   } catch (error) {
     reporter.event({
       type: 'warning',
-      text: `the source stays in the registry as ${name}: ${(error as Error).message}`,
-      fix: 'allow the registry to delete manifests (REGISTRY_STORAGE_DELETE_ENABLED of docker-registry), or delete tags that begin with bale-source- by a rule of its own',
+      text: `the source remains in the registry as ${name}: ${(error as Error).message}`,
+      fix: 'allow the registry to delete manifests (REGISTRY_STORAGE_DELETE_ENABLED of docker-registry), or add a rule that deletes tags that begin with bale-source-',
     })
   }
 }
@@ -99,12 +99,12 @@ export async function unpackSource(input: UnpackSource, signal: AbortSignal): Pr
   const { source, name } = await stores.source(text)
   const image = await source.pull(name, settings.platform, signal)
   if (image === undefined)
-    throw new BaleError('input', 'the source is gone from the registry', { where: text, fix: 'build again' })
+    throw new BaleError('input', 'the source is no longer in the registry', { where: text, fix: 'build again' })
   const [layer, ...others] = image.layers
   if (image.manifest.annotations?.[annotation] === undefined || layer === undefined || others.length > 0)
-    throw new BaleError('input', 'this image holds no source', {
+    throw new BaleError('input', 'this image does not contain source', {
       where: text,
-      fix: 'give an image that bale build --on kubernetes has pushed, or a repository of git',
+      fix: 'give an image that bale build --on kubernetes has pushed, or a git repository',
     })
   await unpackTree(layerTar(layer, signal), { from: imagePath, to: dir, signal })
   if (!deleteImage) return

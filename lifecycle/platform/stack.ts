@@ -92,7 +92,7 @@ export async function installStack(input: StackInput, signal: AbortSignal): Prom
     text: `Making the stack ${basename(stackDir)} from Debian packages, once; ${
       emulator === undefined
         ? 'this takes a minute or two'
-        : `an emulator runs the programs for ${input.arch}, which takes longer`
+        : `an emulator runs the programs for ${input.arch}, so this takes longer`
     }`,
   })
   await ensureDir(dir)

@@ -37,7 +37,7 @@ export async function selectStaticRunImage(
     const name = await ensure(signal)
     const image = await store.pull(name, platform, signal)
     if (image === undefined) return undefined
-    const text = `The programs need nothing of a run image: it is ${name}; --run-image names another`
+    const text = `The programs need no libraries, so the run image is ${name}; --run-image selects another`
     reporter.event({ type: 'note', level: 'info', text })
     return { name, names: { image: name, mirrors: [] }, image }
   } catch (error) {

@@ -12,18 +12,19 @@ const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 const waysOut = new Map(
   Object.entries({
     RAILPACK_PACKAGES:
-      'its packages are those of mise, which no build runs: give the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and other programs as packages of Debian, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
+      'its packages come from mise, which Bale does not run: set the version in the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and install other programs as Debian packages, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
     RAILPACK_DISABLE_CACHES: 'bale build --clear-cache builds without what earlier builds left',
     RAILPACK_SKIP_MIGRATIONS:
-      'leave it out: no image changes a database by itself; bale run IMAGE --process migrate does',
+      'leave it out: an image does not migrate a database by itself; bale run IMAGE --process migrate does',
     GOOGLE_CUSTOM_NGINX_CONFIG:
-      "it names a whole nginx.conf with the paths of Google's image: put what is yours of it into .nginx.conf.d/NAME-server.conf or NAME-http.conf",
+      "it names a complete nginx.conf with the paths of Google's image: put your own settings into .nginx.conf.d/NAME-server.conf or NAME-http.conf",
     GOOGLE_USE_NATIVE_IMAGE:
-      'no native images are made: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
-    BP_NATIVE_IMAGE: 'no native images are made: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
-    BP_NGINX_VERSION: 'leave it out: nginx is the one that Debian has and mends',
+      'Bale does not make native images: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
+    BP_NATIVE_IMAGE:
+      'Bale does not make native images: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
+    BP_NGINX_VERSION: 'leave it out: nginx comes from Debian, which keeps it up to date',
     BP_HTTPD_VERSION:
-      'leave it out: Apache is the one that Debian has and mends, and nginx serves static sites in its place',
+      'leave it out: Apache comes from Debian, which keeps it up to date, and nginx serves static sites instead',
     'dependency-mapping':
       'leave it out: its digests are those of archives that other builders download; mirrors are named by BP_DEPENDENCY_MIRROR or a binding of the type dependency-mirror, and by the clients of the registries (docs/mirrors.md)',
   }),
@@ -56,22 +57,24 @@ export async function sayUnreadSettings(
     if (known.has(`binding:${type.toLowerCase()}`)) continue
     reporter.event({
       type: 'warning',
-      text: `the secret ${id} is a binding of the type ${type}, and no buildpack of this build reads it`,
-      fix: waysOut.get(type.toLowerCase()) ?? 'correct the type: the README of each buildpack has those that it reads',
+      text: `the secret ${id} is a binding of type ${type}, which no buildpack of this build reads`,
+      fix:
+        waysOut.get(type.toLowerCase()) ??
+        'correct the type: the README of each buildpack lists the types that it reads',
     })
   }
   const beginnings = [...known].filter(name => name.endsWith('_'))
   const isRead = (name: string) => known.has(name) || beginnings.some(beginning => name.startsWith(beginning))
   const allUnread = settings.filter(name => !isRead(name)).toSorted()
   for (const name of allUnread.filter(name => waysOut.has(name))) {
-    reporter.event({ type: 'warning', text: `${name}: set, and not read`, fix: waysOut.get(name) ?? '' })
+    reporter.event({ type: 'warning', text: `${name} is set but not used`, fix: waysOut.get(name) ?? '' })
   }
   const unread = allUnread.filter(name => !waysOut.has(name))
   if (unread.length === 0) return
   reporter.event({
     type: 'warning',
-    text: `${unread.join(', ')}: set, and no buildpack of this build reads ${unread.length > 1 ? 'them' : 'it'}`,
-    fix: 'correct the name, or leave it out: the README of each buildpack has the settings that it reads',
+    text: `${unread.join(', ')}: set, but no buildpack of this build reads ${unread.length > 1 ? 'them' : 'it'}`,
+    fix: 'correct the name, or leave it out: the README of each buildpack lists its settings',
   })
 }
 

@@ -59,11 +59,11 @@ const shared = [
  */
 export function requireAppPath(path: string): string {
   const where = `--workspace ${JSON.stringify(path)}`
-  const fix = 'name an absolute path of its own, such as /app or /home/app/src'
+  const fix = 'give an absolute path of its own, such as /app or /home/app/src'
   if (!isPlainPath(path) || /[\p{Cc}:]/u.test(path))
-    throw new BaleError('arguments', 'this is not an absolute path in its plain form', { where, fix })
+    throw new BaleError('arguments', 'this is not a normalised absolute path', { where, fix })
   if (shared.includes(path) || taken.some(dir => path === dir || path.startsWith(`${dir}/`)))
-    throw new BaleError('arguments', 'an application cannot be there: builds or images have something of their own', {
+    throw new BaleError('arguments', 'an application cannot be there: builds or images use this directory themselves', {
       where,
       fix,
     })
@@ -109,7 +109,10 @@ export async function writePlatformEnv(platformDir: string, env: Readonly<Record
       })
     }
     if (value.includes('\0'))
-      throw new BaleError('arguments', `the value of ${name} has a NUL byte, which no environment can hold`)
+      throw new BaleError(
+        'arguments',
+        `the value of ${name} has a NUL byte, which is not allowed in an environment variable`,
+      )
     await writeFile(join(platformDir, 'env', name), value)
   }
 }

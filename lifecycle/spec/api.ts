@@ -92,7 +92,7 @@ export function requirePlatformApi(value: string | undefined): PlatformFeatures 
   const supported = `${supportedPlatformApis[0]} to ${supportedPlatformApis.at(-1)}`
   if (value === undefined || value === '')
     throw new BaleError('platform-api', 'CNB_PLATFORM_API is not set', {
-      fix: `set it to the version that the platform speaks: ${supported}`,
+      fix: `set it to the version that the platform uses: ${supported}`,
     })
   const minor = minorOf(value, supportedPlatformApis)
   if (minor === undefined)

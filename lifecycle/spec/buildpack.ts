@@ -21,7 +21,7 @@ export function parseBuildpack(
 export function parseExtension(content: Uint8Array | string, where: string): BuildpackDescriptor {
   const document = read.readToml(content, where)
   if (read.has(document, 'order'))
-    throw read.errorAt(document, 'order', 'an image extension has no order', 'list it in [[order-extensions]]')
+    throw read.errorAt(document, 'order', 'an image extension cannot have an order', 'list it in [[order-extensions]]')
   return { ...readDescriptor(document, 'extension', 'run'), stacks: [] }
 }
 
@@ -60,7 +60,7 @@ function readKind(document: read.Node): Pick<BuildpackDescriptor, 'stacks' | 'or
   if (!read.has(document, 'order')) return { stacks }
   const order = readGroups(document, 'order')
   if (order.length === 0)
-    throw read.errorAt(document, 'order', 'an order without groups', 'add [[order]] or drop the key')
+    throw read.errorAt(document, 'order', 'an order without groups', 'add [[order]] or remove the key')
   const fix = 'remove [[stacks]]: the buildpacks in the order have their own'
   if (stacks.length > 0) throw read.errorAt(document, 'stacks', 'a buildpack with an order cannot have stacks', fix)
   return { stacks, order }

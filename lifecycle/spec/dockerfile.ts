@@ -36,7 +36,7 @@ export function parseDockerfile(text: string, where: string): Instruction[] {
     const documents = ['RUN', 'COPY', 'ADD'].includes(name.toUpperCase()) ? hereDocuments(value) : []
     for (const { word, hasTabs } of documents) {
       const end = lines.findIndex((line, at) => at > i && (hasTabs ? line.replace(/^\t+/, '') : line) === word)
-      if (end === -1) throw wrong(where, start + 1, `the here-document ${word} has no end`)
+      if (end === -1) throw wrong(where, start + 1, `the here-document ${word} is not closed`)
       i = end
     }
     const hasDocument = documents.length > 0
@@ -127,7 +127,12 @@ export function readRunDockerfile(text: string, where: string): RunDockerfile {
   }
   const image = expandVariables(imageOf(from, where), variables)
   if (!image)
-    throw wrong(where, from.line, `FROM ${from.value} names no image`, 'give each variable a default: ARG name=value')
+    throw wrong(
+      where,
+      from.line,
+      `FROM ${from.value} does not name an image`,
+      'give each variable a default: ARG name=value',
+    )
   return {
     image: image === baseImage ? undefined : image,
     line: from.line,
@@ -150,7 +155,7 @@ export function checkBuildDockerfile(text: string, where: string): readonly stri
       where,
       from.line,
       'it does not begin with ARG base_image and FROM ${base_image}',
-      'only a run.Dockerfile may name another image',
+      'only a run.Dockerfile may use another image',
     )
   return unusualOf(instructions)
 }
@@ -159,7 +164,12 @@ function onlyFrom(instructions: readonly Instruction[], where: string): Instruct
   const [from, second] = instructions.filter(({ name }) => name === 'FROM')
   if (from === undefined) throw wrong(where, 1, 'it has no FROM', 'begin with ARG base_image and FROM ${base_image}')
   if (second !== undefined)
-    throw wrong(where, second.line, 'it has a second FROM', 'a Dockerfile of an image extension has one stage')
+    throw wrong(
+      where,
+      second.line,
+      'it has a second FROM',
+      'a Dockerfile of an image extension may have only one stage',
+    )
   const early = instructions.find(({ name, line }) => line < from.line && name !== 'ARG')
   if (early !== undefined) throw wrong(where, early.line, `${early.name} comes before FROM`)
   return from
@@ -169,7 +179,7 @@ function onlyFrom(instructions: readonly Instruction[], where: string): Instruct
 function imageOf(from: Instruction, where: string): string {
   const [, image, ...more] = /^(?:--\w+=\S+\s+)*((?!--)\S+)(?:\s+as\s+\S+)?$/i.exec(from.value) ?? []
   if (image === undefined || more.length > 0)
-    throw wrong(where, from.line, `FROM ${from.value} is not understood`, 'write FROM [--platform=…] IMAGE [AS NAME]')
+    throw wrong(where, from.line, `FROM ${from.value} is not supported`, 'write FROM [--platform=…] IMAGE [AS NAME]')
   return unquoted(image)
 }
 

@@ -59,7 +59,7 @@ function fail(name: string, problem: string, where: string, fix?: string): never
 }
 
 function failUnnamed(where: string): never {
-  throw new BaleError('input', 'the file names no variable', { where, fix: 'name the file after the variable' })
+  throw new BaleError('input', 'the file name has no variable', { where, fix: 'name the file after the variable' })
 }
 
 /** The part before the first period is the variable; the rest is the operation. */
@@ -77,7 +77,7 @@ export function parseEnvFile(fileName: string, content: Uint8Array, where: strin
   if (fileName === '') failUnnamed(where)
   // For messages. Whether the rest is a suffix depends on the directory.
   const variable = splitName(fileName)[0] || fileName
-  if (/[=\x00-\x1f\x7f]/.test(fileName)) fail(fileName, 'has a character that no name can have', where)
+  if (/[=\x00-\x1f\x7f]/.test(fileName)) fail(fileName, 'has a character that is not allowed in a name', where)
   if (content.includes(0)) fail(variable, 'has a NUL byte in its value', where)
   if (bytesOf(fileName) + content.length + 2 > maxVariable)
     fail(variable, `is longer than ${maxVariable >> 10} KiB`, where)

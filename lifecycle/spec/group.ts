@@ -8,7 +8,7 @@ export function parseGroup(content: Uint8Array | string, where: string): Group {
   const document = readToml(content, where)
   const node = tables(document, 'group').find(element => flag(element, 'extension'))
   if (node !== undefined)
-    throw errorAt(node, 'extension', 'an image extension among the buildpacks', 'list it as [[group-extensions]]')
+    throw errorAt(node, 'extension', 'an image extension is listed as a buildpack', 'list it as [[group-extensions]]')
   return { buildpacks: readElements(document, 'group'), extensions: readElements(document, 'group-extensions') }
 }
 

@@ -76,9 +76,9 @@ export function checkGroupIds(elements: readonly { readonly id: string }[], wher
     const directory = escapeId(id).toLowerCase()
     const other = seen.get(directory) ?? id
     if (other !== id)
-      throw new BaleError('input', `the ids ${quote(other)} and ${quote(id)} mean the same directory`, {
+      throw new BaleError('input', `the ids ${quote(other)} and ${quote(id)} have the same directory`, {
         where,
-        fix: 'take one of the two buildpacks out of the group',
+        fix: 'remove one of the two buildpacks from the group',
       })
     seen.set(directory, id)
   }

@@ -52,7 +52,7 @@ function readCommand(node: read.Node, commandLists: boolean): readonly string[] 
   const isString = typeof node.table['command'] === 'string'
   if (!commandLists) return [read.requiredText(node, 'command', 'write a string: the program to start')]
   const fix = 'write a list: command = ["program", "argument"]'
-  if (isString) throw read.errorAt(node, 'command', 'a string, which this Buildpack API has no longer', fix)
+  if (isString) throw read.errorAt(node, 'command', 'a string, which this Buildpack API no longer allows', fix)
   const command = read.texts(node, 'command')
   if (!command[0]) throw read.errorAt(node, 'command', 'names no program', fix)
   return command
@@ -64,7 +64,7 @@ function readDirect(node: read.Node, alwaysDirect: boolean): boolean {
     throw read.errorAt(
       node,
       'direct',
-      'false, but this Buildpack API starts no shell',
+      'false, but this Buildpack API does not start a shell',
       'remove direct, and start the shell yourself: command = ["bash", "-c", "…"]',
     )
   return true

@@ -10,12 +10,7 @@ export function parseLayerToml(content: Uint8Array | string, where: string): Lay
   // image.
   const stray = (['launch', 'build', 'cache'] as const).find(key => has(document, key) && flag(document, key))
   if (stray !== undefined && !types)
-    throw errorAt(
-      document,
-      stray,
-      'the types of a layer belong in a table of their own',
-      `write [types] above ${stray}`,
-    )
+    throw errorAt(document, stray, 'the types of a layer belong in the table [types]', `write [types] above ${stray}`)
   return {
     types: types
       ? { launch: flag(types, 'launch'), build: flag(types, 'build'), cache: flag(types, 'cache') }

@@ -21,7 +21,8 @@ export function parseOrder(content: Uint8Array | string, where: string): Order {
 export function readGroups(document: Node, key: string): readonly (readonly OrderElement[])[] {
   return tables(document, key).map(order => {
     const group = tables(order, 'group').map(readOrderElement)
-    if (group.length === 0) throw errorAt(order, 'group', 'a group has no buildpacks', 'add [[order.group]] or drop it')
+    if (group.length === 0)
+      throw errorAt(order, 'group', 'a group has no buildpacks', 'add [[order.group]] or remove it')
     return group
   })
 }

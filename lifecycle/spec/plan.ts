@@ -49,7 +49,7 @@ function readEntry(node: Node): PlanEntry {
   }))
   const first = requires[0]
   if (first && requires.some(r => r.name !== first.name))
-    throw errorAt(node, 'requires', 'an entry is about more than one dependency', 'make an entry for each name')
+    throw errorAt(node, 'requires', 'an entry has more than one dependency', 'make an entry for each name')
   return { providers, requires }
 }
 
@@ -92,9 +92,9 @@ export function withoutMet(plan: ResolvedPlan, element: PlanProvider, unmet: rea
   const asked = new Set(planFor(plan, element).map(r => r.name))
   const stranger = unmet.find(name => !asked.has(name))
   if (stranger !== undefined)
-    throw new BaleError('input', `unmet names ${quote(stranger)}, which the buildpack was not asked to provide`, {
+    throw new BaleError('input', `unmet names ${quote(stranger)}, which is not in the plan of the buildpack`, {
       where: `build.toml of ${element.id}@${element.version}`,
-      fix: 'name only entries of its plan',
+      fix: 'name only entries of the plan',
     })
   const left = new Set(unmet)
   const entries = plan.entries.flatMap((entry): PlanEntry[] => {

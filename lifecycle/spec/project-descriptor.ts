@@ -76,7 +76,7 @@ function readBuild(node: read.Node | undefined, prefix: string, group: string): 
     read.has(node, key) ? read.texts(node, key) : undefined,
   )
   if (include !== undefined && exclude !== undefined)
-    throw read.errorAt(node, 'include', 'include and exclude exclude each other', 'keep one of them')
+    throw read.errorAt(node, 'include', 'include and exclude cannot be combined', 'keep one of them')
   const env = prefix === 'build' ? node : read.table(node, 'build')
   const variables = env === undefined ? [] : read.tables(env, 'env')
   const around = (key: string): readonly ProjectBuildpack[] => {
@@ -110,7 +110,7 @@ function readBuildpack(node: read.Node): ProjectBuildpack {
     where: read.whereOf(node, ''),
   }
   if (found.uri !== undefined && (found.script !== undefined || found.version !== undefined))
-    throw read.errorAt(node, 'uri', 'a buildpack has a uri, or an id with a version or a script', 'keep one of them')
+    throw read.errorAt(node, 'uri', 'a buildpack needs a uri, or an id with a version or a script', 'keep one of them')
   if (found.uri === undefined && found.id === undefined)
     throw read.errorAt(node, '', 'a buildpack has neither id nor uri', 'add one of them')
   return found

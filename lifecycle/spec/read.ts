@@ -192,7 +192,7 @@ export function rejectTwice<T>(
   values.forEach((value, i) => {
     const name = nameOf(value)
     if (name === undefined) return
-    if (seen.has(name)) throw errorAt(nodes[i] as Node, key, `${quote(name)} is there twice`)
+    if (seen.has(name)) throw errorAt(nodes[i] as Node, key, `${quote(name)} appears twice`)
     seen.add(name)
   })
 }

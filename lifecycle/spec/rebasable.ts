@@ -29,8 +29,7 @@ export interface Obstacle {
 export function obstaclesToRebase(app: RebaseApp, runImage: RebaseParty): readonly Obstacle[] {
   const obstacles: Obstacle[] = []
   // The Go lifecycle never writes `false` itself, but copies the run image's label. Only `false` blocks.
-  if (labelOf(app, labels.rebasable) === 'false')
-    obstacles.push({ why: `its label ${labels.rebasable} says that it must not be` })
+  if (labelOf(app, labels.rebasable) === 'false') obstacles.push({ why: `its label ${labels.rebasable} forbids it` })
   if (!isMatchedByTarget(app.platformApi)) return [...obstacles, ...obstaclesOfStack(app, runImage)]
   if (sameTarget(app.target, runImage.target)) return obstacles
   const [is, was] = [describeTarget(runImage.target), describeTarget(app.target)]
@@ -40,7 +39,8 @@ export function obstaclesToRebase(app: RebaseApp, runImage: RebaseParty): readon
 function obstaclesOfStack(app: RebaseParty, runImage: RebaseParty): readonly Obstacle[] {
   const always = true
   const [old, now] = [labelOf(app, labels.stackId), labelOf(runImage, labels.stackId)]
-  if (old === '') return [{ why: `it has no label ${labels.stackId}, which says what it can run on`, always }]
+  if (old === '')
+    return [{ why: `it has no label ${labels.stackId}, which names the stack that it can run on`, always }]
   if (now !== old) {
     const theirs = now === '' ? 'has no stack' : `has the stack ${quote(now)}`
     return [{ why: `it was built for the stack ${quote(old)}, and the new run image ${theirs}`, always }]

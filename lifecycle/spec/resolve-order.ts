@@ -85,9 +85,9 @@ class Resolver {
     const name = `${buildpack.id}@${buildpack.version}`
     if (path.includes(name)) {
       const cycle = [...path.slice(path.indexOf(name)), name].join(' → ')
-      throw new BaleError('input', `the order never ends: ${cycle}`, {
+      throw new BaleError('input', `the order contains a cycle: ${cycle}`, {
         where: name,
-        fix: 'take one of these buildpacks out of the order of the one before it',
+        fix: 'remove one of these buildpacks from the order of the buildpack before it',
       })
     }
     const groups = this.known.get(name) ?? this.groupsOf(order, [...path, name])

@@ -53,7 +53,7 @@ export function resolvePlan(members: readonly PlanMember[]): PlanResolution {
 
 function tooMuch(members: readonly PlanMember[]): BaleError {
   const most = members.reduce((a, b) => (b.plan.length > a.plan.length ? b : a))
-  return new BaleError('input', 'the alternatives in the build plans multiply to more than can be tried', {
+  return new BaleError('input', 'the alternatives in the build plans have too many combinations', {
     where: `the build plan of ${most.element.id}, with ${most.plan.length} alternatives`,
     fix: 'write fewer [[or]] tables',
   })
@@ -91,7 +91,7 @@ function runTrial(choices: readonly Choice[]): Trial {
       return kept.some(c => !c.isExtension)
         ? { kept, plan }
         : { reasons: [...excluded, 'no buildpack is left in the group'] }
-    for (const reason of problems.values()) excluded.push(`${reason}, so it is left out`)
+    for (const reason of problems.values()) excluded.push(`${reason}, so it is not used`)
     kept = kept.filter(c => !problems.has(c))
   }
 }

@@ -25,7 +25,7 @@ export function matchPath(pattern: string, name: string): boolean {
   throw new BaleError('input', `${quote(pattern)} is malformed`, { fix: malformedFix })
 }
 
-const malformedFix = 'close each [ with a ], give it characters, and end no pattern with a backslash'
+const malformedFix = 'close each [ with a ], put characters between them, and do not end a pattern with a backslash'
 
 function compile(pattern: string): readonly Chunk[] | undefined {
   try {
@@ -164,7 +164,7 @@ export function assignSlices(paths: readonly string[], slices: readonly Slice[],
     if (work > maxWork)
       throw new BaleError('input', `too many slices and patterns for ${paths.length} files`, {
         where: `slices[${i}].paths`,
-        fix: 'name directories instead of what is in them',
+        fix: 'name directories instead of their files',
       })
     const own = new Set<string>()
     const left: string[] = []

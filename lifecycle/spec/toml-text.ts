@@ -35,13 +35,13 @@ const messages: readonly (readonly [RegExp, string])[] = [
   [/Empty bare keys|Key ended/, 'expected a key'],
   [/till end of line/, 'expected the end of the line'],
   [/whitespace, \. or \]/, 'expected ] after the table name'],
-  [/inline tables/, 'a comma too many in an inline table'],
-  [/inline array|comma/, 'expected a comma or the closing bracket; an inline table stands on one line'],
+  [/inline tables/, 'an extra comma in an inline table'],
+  [/inline array|comma/, 'expected a comma or the closing bracket; an inline table must be on one line'],
   [/expect|number|value|boolean/, expectedValue],
 ]
 
 function reword({ message }: Error): string {
-  return messages.find(([pattern]) => pattern.test(message))?.[1] ?? 'a character that nothing here begins with'
+  return messages.find(([pattern]) => pattern.test(message))?.[1] ?? 'an unexpected character'
 }
 
 function lineAt(text: string, at: number): number {

@@ -62,7 +62,7 @@ interface Index {
 it('says where a source goes that follows the name, as for docker build', async () => {
   const { bale } = await user()
   const build = await bale(['build', 'app', '.'])
-  expect([build.code, build.err]).toEqual([2, expect.stringContaining('goes after --path: bale build NAME --path DIR')])
+  expect([build.code, build.err]).toEqual([2, expect.stringContaining('after --path: bale build NAME --path DIR')])
   expect((await bale(['image', 'ls', 'app'])).err).not.toContain('--path')
 })
 
@@ -369,7 +369,7 @@ describe('values', () => {
       ['linux/riscv64', 'Bale cannot build images for linux/riscv64'],
       ['linux/arm/v7', 'Bale cannot build images for linux/arm/v7'],
       ['linux/amd64/v3', 'Bale cannot build images for linux/amd64/v3'],
-      ['linux/arm64,linux/arm64/v8', 'linux/arm64 is there twice'],
+      ['linux/arm64,linux/arm64/v8', 'linux/arm64 is given twice'],
       ['linux/amd64,', '"" is not a platform'],
       ['arm64', '"arm64" is not a platform'],
       ['', '"" is not a platform'],
@@ -425,7 +425,7 @@ describe('bale source', () => {
     const text = '[_]\nschema-version = "0.2"\n[[io.buildpacks.group]]\nid = "acme/a"\n'
     await writeFile(join(dir, 'project.toml'), text)
     const { code, err } = await bale(['source', dir, join(home, 'out')])
-    expect(err).toMatch(/^ERROR: .*project\.toml:3 .*: it chooses buildpacks, .*\nFix: add --order FILE/)
+    expect(err).toMatch(/^ERROR: .*project\.toml:3 .*: it selects buildpacks, .*\nFix: add --order FILE/)
     expect(code).not.toBe(0)
     expect(await stat(join(home, 'out')).catch(() => undefined)).toBeUndefined()
   })

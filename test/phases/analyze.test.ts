@@ -76,7 +76,10 @@ describe('analyze', () => {
     const { input, store, project } = await setUp()
     for (const names of [['base'], ['app', 'base']]) {
       const error = await failureOf(analyze({ ...input, destinations: [{ sink: store, names }] }))
-      expect(error).toMatchObject({ code: 'arguments', message: expect.stringContaining('run image base') as string })
+      expect(error).toMatchObject({
+        code: 'arguments',
+        message: expect.stringContaining('its run image, base,') as string,
+      })
     }
     // Elsewhere it is another image.
     const elsewhere = { ...memoryStore(), description: 'elsewhere' }
@@ -92,7 +95,7 @@ describe('analyze', () => {
       const destinations = [{ sink: store, names: [name] }]
       expect(await failureOf(analyze({ ...input, runImage, destinations }))).toMatchObject({
         code: 'arguments',
-        message: `the app would replace the run image ${name}, which it is built on`,
+        message: `the app has the same name as its run image, ${name}, and would replace it`,
       })
     }
   })

@@ -47,7 +47,7 @@ it.each<[string, Credential, Record<string, string>, string]>([
 ])('K21 refuses registry credentials %s, with the place', async (_what, credential, files, where) => {
   expect(await failureOf(search(credential, files))).toMatchObject({
     code: 'input',
-    message: `it holds the credentials of ${registry}, with which the image would be published`,
+    message: `it contains credentials of ${registry}, which the image would publish`,
     where,
   })
 })

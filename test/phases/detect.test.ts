@@ -142,7 +142,7 @@ describe('detect', () => {
     expect(explained.message).toContain('last@1.0.0: this looks like Perl')
     expect(explained.message).not.toContain('silent')
     const silent = (await failureOf(detect(await detectInput(dir, tree, order(['silent']))))) as BaleError
-    expect(silent.message).toContain('silent@1.0.0: it did not say what it looks for')
+    expect(silent.message).toContain('silent@1.0.0: it did not say why')
   })
 
   it('fails with 21 when nothing fits and one errored', async () => {

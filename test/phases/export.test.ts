@@ -66,7 +66,7 @@ describe('launch layers', () => {
     await rebuild(project, { one: layer('other', 'launch') })
     for (const script of [toml('dep', 'launch'), `${toml('other', 'launch cache')}; rm -rf "$1/other"`]) {
       const error = (await failureOf(rebuild(project, { one: script }))) as BaleError
-      expect(error.message).toMatch(/^the layer one:\w+ is for launch, but it has no directory/)
+      expect(error.message).toMatch(/^the layer one:\w+ is a launch layer, but it has no directory/)
     }
   })
 

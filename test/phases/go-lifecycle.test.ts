@@ -142,7 +142,7 @@ describe('an image of the Go lifecycle', () => {
     expect(names).toEqual(['node.toml'])
     expect(warnings).toHaveLength(4)
     for (const warning of warnings)
-      expect(warning).toMatch(/^a layer of the previous build of \S+ is dropped: .+ cannot be/)
+      expect(warning).toMatch(/^a layer of the previous build of \S+ is not used: .+ cannot be/)
   })
 
   it('is nothing to restore from where its label names no buildpack', async () => {

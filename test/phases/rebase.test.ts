@@ -204,7 +204,7 @@ describe('a rebased image', () => {
 describe('what is against it', () => {
   const ubuntu = { ...debian, 'io.buildpacks.base.distro.name': 'ubuntu' }
   const cases: [string, Options, string][] = [
-    ['its label', { app: { labels: { 'io.buildpacks.rebasable': 'false' } } }, 'must not be'],
+    ['its label', { app: { labels: { 'io.buildpacks.rebasable': 'false' } } }, 'forbids it'],
     ['another distribution', { now: { labels: ubuntu } }, 'is for "linux/amd64, ubuntu 13"'],
     [
       'another version of it',
@@ -214,7 +214,7 @@ describe('what is against it', () => {
     ['another architecture', { now: { config: { architecture: 'arm64' } } }, 'linux/arm64'],
     ['another operating system', { now: { config: { os: 'freebsd' } } }, 'freebsd'],
     ['another variant', { old: { config: { variant: 'v2' } }, now: { config: { variant: 'v3' } } }, 'linux/amd64/v3'],
-    ['a name that is not recorded', { name: 'example.com/other:1' }, '"example.com/other:1" is not among'],
+    ['a name that is not recorded', { name: 'example.com/other:1' }, '"example.com/other:1" is not one of'],
   ]
 
   it.each(cases)('%s: it fails, and the tag stays', async (_what, options, words) => {

@@ -94,7 +94,7 @@ describe('a secret', () => {
     expect(await failureOf(secrets.refuseIn(output))).toMatchObject({
       code: 'input',
       where: place,
-      message: 'it holds the secret token: nothing is published',
+      message: 'it contains the secret token, so the image is not published',
     })
   })
 
@@ -113,7 +113,7 @@ describe('a secret', () => {
     const events: BuildEvent[] = []
     short.warnOfShort({ event: event => void events.push(event) })
     expect(events).toMatchObject([
-      { type: 'warning', text: 'the secret pin is too short to be masked, or searched for' },
+      { type: 'warning', text: 'the secret pin is too short to mask it in the output, or to search for it' },
     ])
     expect(short.mask('11')).toBe('11')
   })

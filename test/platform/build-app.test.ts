@@ -54,7 +54,7 @@ describe('build', () => {
     expect(config?.WorkingDir).toBe('/srv/app')
     expect(config?.Env).toContain('CNB_APP_DIR=/srv/app')
     const notes = reporter.events.flatMap(e => (e.type === 'note' ? [e.text] : []))
-    expect(notes).toContain('The application was in /workspace: nothing of earlier builds is used')
+    expect(notes).toContain('The application was in /workspace, so data of earlier builds is not used')
     expect((await build({ ...options, workspace: '/srv/app' })).published.digest).toBe(moved.published.digest)
     const error = await failureOf(build({ ...options, workspace: '/etc/app' }))
     expect(error).toMatchObject({ code: 'arguments', where: '--workspace "/etc/app"' })

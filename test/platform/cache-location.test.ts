@@ -44,14 +44,14 @@ describe('--cache-from and --cache-to', () => {
     ['type=local', 'src is missing'],
     ['type=local,dest=/c', 'src is missing'],
     ['type=local,src=', 'src is empty'],
-    ['type=local,src=a,src=b', 'src is there twice'],
+    ['type=local,src=a,src=b', 'src is given twice'],
     ['type=local,src=a,mode=max', /^mode is unknown for the type local/],
     ['type=s3', 'bucket is missing'],
     ['type=http', 'url is missing'],
-    ['type=http,url-env=NOT_THERE', 'there is no variable NOT_THERE, which url-env names'],
-    ['type=http,url=a,url-env=B', 'url and url-env exclude each other'],
-    ['type=redis,url=redis://h,max-size=lots', 'max-size is a size such as 500MB'],
-    ['type=local,src=a,ttl=soon', 'ttl is a duration such as 12h, 7d or 2w'],
+    ['type=http,url-env=NOT_THERE', 'url-env names the variable NOT_THERE, which is not set'],
+    ['type=http,url=a,url-env=B', 'url and url-env cannot be combined'],
+    ['type=redis,url=redis://h,max-size=lots', 'max-size must be a size such as 500MB'],
+    ['type=local,src=a,ttl=soon', 'ttl must be a duration such as 12h, 7d or 2w'],
     ['type=local,src=a,=b', 'it is not a list of key=value'],
   ])('refuses %s', (text, message) => {
     expect(() => parseCacheFrom(text, {})).toThrow(message)
@@ -61,9 +61,9 @@ describe('--cache-from and --cache-to', () => {
   })
 
   it.each([
-    ['type=local,dest=a,mode=most', 'mode is one of max and min'],
-    ['type=local,dest=a,required=perhaps', 'required is one of true and false'],
-    ['type=local,dest=a,required,ignore-error=true', 'required and ignore-error exclude each other'],
+    ['type=local,dest=a,mode=most', 'mode must be one of max and min'],
+    ['type=local,dest=a,required=perhaps', 'required must be one of true and false'],
+    ['type=local,dest=a,required,ignore-error=true', 'required and ignore-error cannot be combined'],
   ])('refuses to write to %s', (text, message) => {
     expect(() => parseCacheTo(text, {})).toThrow(message)
   })
@@ -76,6 +76,6 @@ describe('--cache-from and --cache-to', () => {
 
   it('exclude a cache image', () => {
     const options = { settings: settings({ HOME: '/h' }), cacheImage: 'r/c', cacheTo: ['r/d'] }
-    expect(() => cacheLocations(options)).toThrow('a cache image is used instead of all other caches')
+    expect(() => cacheLocations(options)).toThrow('a cache image replaces all other caches')
   })
 })

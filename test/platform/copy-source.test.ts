@@ -158,7 +158,7 @@ describe('copySource', () => {
     const { reporter, to } = await copied({ [path]: 'x' })
     const name = path.replace(/\.git\/.*/, '.git')
     expect(reporter.events).toMatchObject([
-      { type: 'warning', text: `the image will contain what may be a secret: ${name}` },
+      { type: 'warning', text: `the image will contain possible secrets: ${name}` },
     ])
     expect(lstatSync(join(to, path)).isFile()).toBe(true)
   })

@@ -27,9 +27,9 @@ describe('what changed since the last build', () => {
     ['settings', { digest: 'sha256:bb' }],
     ['run image', { runImage: 'sha256:other' }],
     ['buildpack test/a 1.0.0 → 1.1.0', { buildpacks: [{ id: 'test/a', version: '1.1.0' }] }],
-    ['buildpack test/a is gone', { buildpacks: [] }],
+    ['buildpack test/a is removed', { buildpacks: [] }],
     ['layer test/a:deps', { layers: [layer('test/a:deps', 'sha256:9'), layer('app', 'sha256:2', 'app')] }],
-    ['layer test/a:deps is gone', { layers: [layer('app', 'sha256:2', 'app')] }],
+    ['layer test/a:deps is removed', { layers: [layer('app', 'sha256:2', 'app')] }],
     [
       'application',
       {

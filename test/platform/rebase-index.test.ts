@@ -115,7 +115,7 @@ describe('bale rebase of an index', () => {
     )
     expect((await store.pullIndex('app'))?.manifests).toHaveLength(2)
     const refused = rebase({ ...options, settings: serving(withEntry(oci.index)) })
-    expect(String(await failureOf(refused))).toContain('a further index')
+    expect(String(await failureOf(refused))).toContain('another index')
   })
 
   it.each([

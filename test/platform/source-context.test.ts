@@ -160,7 +160,7 @@ describe('source in git', () => {
     const url = `git+http://127.0.0.1:${(server.address() as AddressInfo).port}/app.git`
     expect(await failureOf(open(url))).toMatchObject({ fix: expect.stringContaining('GIT_TOKEN') as string })
     const error = await failureOf(open(url, { environment: { ...environment, GIT_TOKEN: 'canary-1' } }))
-    expect(error).toMatchObject({ fix: expect.stringContaining('refuses') as string })
+    expect(error).toMatchObject({ fix: expect.stringContaining('rejects') as string })
     expect(JSON.stringify(error)).not.toContain('canary-1')
     expect(asked).toContain(`Basic ${Buffer.from('token:canary-1').toString('base64')}`)
   })

@@ -59,7 +59,7 @@ describe('project.toml', () => {
   ])('says that [%s] is not read in schema %s', async (table, schema, toml) => {
     const { env, said } = await copied({ 'project.toml': toml })
     expect(env).toEqual({})
-    expect(said).toEqual([`project.toml: [${table}] is not read: the file is of schema ${schema}`])
+    expect(said).toEqual([`project.toml: [${table}] is ignored: the file has schema version ${schema}`])
   })
 
   it('says nothing of tables that are of no schema', async () => {
@@ -105,7 +105,7 @@ describe('.dockerignore', () => {
   it('leaves out what it names, from the root, with exceptions', async () => {
     const { files, said } = await copied({ ...tree, '.dockerignore': '# logs\n*.log\nlogs\n!logs/keep.txt\n' })
     expect(files).toEqual(['.dockerignore', 'a.txt', 'logs/keep.txt', 'src/d.ts', 'src/deep/e.ts'])
-    expect(said).toContain('Leaving out what .dockerignore names')
+    expect(said).toContain('Excluding files that .dockerignore lists')
   })
 })
 
@@ -121,7 +121,7 @@ describe('.git', () => {
     const { files, said } = await copied({ a: '', '.git/HEAD': '', '.git/refs/heads/main': '', ...settings })
     const git = files.filter(file => file.startsWith('.git/'))
     expect(git).toEqual(kept ? ['.git/HEAD', '.git/refs/heads/main'] : [])
-    expect(said.some(text => text.endsWith('may be a secret: .git'))).toBe(kept)
+    expect(said.some(text => text.endsWith('possible secrets: .git'))).toBe(kept)
   })
 })
 
@@ -181,6 +181,6 @@ describe('names and links that no image can have', () => {
       abs: { link: '/usr/bin/env' },
     } as const
     const { said } = await copied({ ...links, 'b/c': '' })
-    expect(said).toEqual(['links lead out of the source, where the image has nothing of it: a/up, home, up'])
+    expect(said).toEqual(['links point outside the source, to files that are not in the image: a/up, home, up'])
   })
 })

@@ -79,7 +79,7 @@ describe('the run image without shell and C library', () => {
     const { chosen, events } = await select({})
     expect(chosen).toBe('bale.local/stacks/static:run')
     expect(events).toEqual([
-      'The programs need nothing of a run image: it is bale.local/stacks/static:run; --run-image names another',
+      'The programs need no libraries, so the run image is bale.local/stacks/static:run; --run-image selects another',
     ])
   })
 

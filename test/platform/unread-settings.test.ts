@@ -39,13 +39,13 @@ describe('settings of other builders', () => {
       OTHER: '',
     }
     expect(await saidOf(env, reads)).toEqual([
-      'BPE_APPEND_PATH, BP_NODE_VERSOIN: set, and no buildpack of this build reads them',
+      'BPE_APPEND_PATH, BP_NODE_VERSOIN: set, but no buildpack of this build reads them',
     ])
   })
 
   it('that cannot be read are said alone, with what does the same', async () => {
     expect(await saidOf({ RAILPACK_PACKAGES: 'node@22', BP_NODE_VERSION: '22' }, reads)).toEqual([
-      'RAILPACK_PACKAGES: set, and not read',
+      'RAILPACK_PACKAGES is set but not used',
     ])
     // A buildpack may read one of them after all.
     expect(await saidOf({ BP_NGINX_VERSION: '1.27' }, { nginx: ['BP_NGINX_VERSION'] })).toEqual([])
@@ -60,7 +60,7 @@ describe('settings of other builders', () => {
     const environment = ['BPE_', 'GOOGLE_LABEL_', 'BP_IMAGE_LABELS']
     const env = { BPE_FOO: '1', BPE_APPEND_PATH: ':/x', GOOGLE_LABEL_team: 'a', BP_IMAGE_LABELS_X: '' }
     expect(await saidOf(env, { environment })).toEqual([
-      'BP_IMAGE_LABELS_X: set, and no buildpack of this build reads it',
+      'BP_IMAGE_LABELS_X: set, but no buildpack of this build reads it',
     ])
   })
 })
@@ -76,7 +76,7 @@ describe('bindings', () => {
       { id: 'token', type: 'token' },
     ]
     expect(await saidOf({}, reads, secrets)).toEqual([
-      'the secret login is a binding of the type compozer, and no buildpack of this build reads it',
+      'the secret login is a binding of type compozer, which no buildpack of this build reads',
     ])
     expect(await saidOf({}, { ...reads, other: undefined }, secrets)).toEqual([])
   })

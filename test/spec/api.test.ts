@@ -26,7 +26,7 @@ describe('requirePlatformApi', () => {
 
   it.each([undefined, ''])('asks for the variable when it is %j', value => {
     expect(failure(() => requirePlatformApi(value))).toBe(
-      'CNB_PLATFORM_API is not set; set it to the version that the platform speaks: 0.7 to 0.15',
+      'CNB_PLATFORM_API is not set; set it to the version that the platform uses: 0.7 to 0.15',
     )
     expect(errorOf(() => requirePlatformApi(value)).code).toBe('platform-api')
   })

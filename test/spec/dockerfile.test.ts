@@ -27,7 +27,9 @@ describe('Dockerfiles of image extensions', () => {
       'RUN 6',
       'USER 7',
     ])
-    expect(failure(() => parseDockerfile('FROM a\nRUN <<EOF\nx\n', 'f'))).toBe('f:2: the here-document EOF has no end')
+    expect(failure(() => parseDockerfile('FROM a\nRUN <<EOF\nx\n', 'f'))).toBe(
+      'f:2: the here-document EOF is not closed',
+    )
     expect(failure(() => parseDockerfile('FROM a\n&&\n', 'f'))).toBe('f:2: it is not an instruction')
   })
 
@@ -57,13 +59,13 @@ describe('Dockerfiles of image extensions', () => {
 
   it.each([
     ['RUN a', 'f:1: it has no FROM; begin with ARG base_image and FROM ${base_image}'],
-    ['FROM a\nFROM b', 'f:2: it has a second FROM; a Dockerfile of an image extension has one stage'],
+    ['FROM a\nFROM b', 'f:2: it has a second FROM; a Dockerfile of an image extension may have only one stage'],
     ['RUN a\nFROM b', 'f:1: RUN comes before FROM'],
-    ['FROM ${nothing}', 'f:1: FROM ${nothing} names no image; give each variable a default: ARG name=value'],
-    ['ARG tag\nFROM a:$tag', 'f:2: FROM a:$tag names no image; give each variable a default: ARG name=value'],
+    ['FROM ${nothing}', 'f:1: FROM ${nothing} does not name an image; give each variable a default: ARG name=value'],
+    ['ARG tag\nFROM a:$tag', 'f:2: FROM a:$tag does not name an image; give each variable a default: ARG name=value'],
     [
       'FROM --platform linux/amd64 a',
-      'f:1: FROM --platform linux/amd64 a is not understood; write FROM [--platform=…] IMAGE [AS NAME]',
+      'f:1: FROM --platform linux/amd64 a is not supported; write FROM [--platform=…] IMAGE [AS NAME]',
     ],
   ])('for the run image, are refused: %j', (text, message) => {
     expect(failure(() => readRunDockerfile(text, 'f'))).toBe(message)

@@ -207,7 +207,7 @@ describe('extension.toml', () => {
     expect(failure(() => parseExtension('api = "0.10"', 'x'))).toContain('extension: missing; add [extension]')
   })
   it('an extension has no order', () => {
-    const message = 'an image extension has no order; list it in [[order-extensions]]'
+    const message = 'an image extension cannot have an order; list it in [[order-extensions]]'
     expect(failure(() => parseExtension(`${text}[[order]]\n[[order.group]]\nid = "c"\n`, 'x'))).toContain(message)
   })
 })
@@ -230,10 +230,10 @@ describe('group.toml', () => {
     ['[[group]]\nid = "a"\napi = "0.12"', 'group.toml:1 group[0].version: missing'],
     ['[[group]]\nid = "a"\nversion = "1"', 'group.toml:1 group[0].api: missing'],
     [one('..'), 'group.toml:2 group[0].id: ".." cannot be'],
-    [one('a') + one('a'), 'group.toml:6 group[1].id: "a" is there twice'],
-    [one('a/b') + one('a_b'), 'group.toml:1 group: the ids "a/b" and "a_b" mean the same directory'],
+    [one('a') + one('a'), 'group.toml:6 group[1].id: "a" appears twice'],
+    [one('a/b') + one('a_b'), 'group.toml:1 group: the ids "a/b" and "a_b" have the same directory'],
     [one('a') + '[[group-extensions]]\nid = "x"', 'group.toml:5 group-extensions[0].version: missing'],
-    [one('a') + 'extension = true', 'group.toml:5 group[0].extension: an image extension among the buildpacks'],
+    [one('a') + 'extension = true', 'group.toml:5 group[0].extension: an image extension is listed as a buildpack'],
   ])('D01 D02 refuses %j', (text, message) => expect(failure(() => parseGroup(text, 'group.toml'))).toContain(message))
 })
 
@@ -249,7 +249,7 @@ describe('<layer>.toml', () => {
   })
   it('tells a buildpack that has its types in the old place', () => {
     expect(failure(() => parseLayerToml('launch = true', 'a.toml'))).toBe(
-      'a.toml:1 launch: the types of a layer belong in a table of their own; write [types] above launch',
+      'a.toml:1 launch: the types of a layer belong in the table [types]; write [types] above launch',
     )
     expect(parseLayerToml('launch = true\n[types]\nlaunch = true', 'a.toml').types.launch).toBe(true)
     expect(parseLayerToml('launch = false', 'a.toml').types.launch).toBe(false)

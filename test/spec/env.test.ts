@@ -40,11 +40,11 @@ describe('parseEnvFile', () => {
   })
   it('E05 refuses a file without a name', () => {
     expect(failure(() => file('', 'x'))).toBe(
-      '/platform/env/: the file names no variable; name the file after the variable',
+      '/platform/env/: the file name has no variable; name the file after the variable',
     )
   })
   it.each(['A=B', '=', 'A=B.append', 'A\nB', 'A\0'])('E05 refuses the name %j', name => {
-    expect(failure(() => file(name, 'x'))).toContain('has a character that no name can have')
+    expect(failure(() => file(name, 'x'))).toContain('has a character that is not allowed in a name')
   })
   it('E12 refuses what is not UTF-8', () => {
     expect(failure(() => file('A', Uint8Array.of(0x78, 0xff)))).toBe(
@@ -112,7 +112,7 @@ describe('applyEnvFiles (buildpack.md, "Environment Variable Modification Rules"
     )
   })
   it('E05 refuses a file that is a suffix alone, and ignores other hidden files', () => {
-    expect(failure(() => apply({}, { '.append': 'x' }))).toContain('/env/.append: the file names no variable')
+    expect(failure(() => apply({}, { '.append': 'x' }))).toContain('/env/.append: the file name has no variable')
     expect(apply({ A: 'a' }, { '.gitkeep': '', '.delim': ':' })).toEqual({ A: 'a' })
   })
   it('E07 refuses reserved names', () => {

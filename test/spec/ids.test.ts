@@ -49,7 +49,7 @@ describe('ids of a group', () => {
     ['D02 D03', 'a/B', 'A_b'],
   ])('%s refuses %s beside %s', (_case, one, other) => {
     expect(failure(() => check('x/y', one, other))).toBe(
-      `group: the ids "${one}" and "${other}" mean the same directory; take one of the two buildpacks out of the group`,
+      `group: the ids "${one}" and "${other}" have the same directory; remove one of the two buildpacks from the group`,
     )
   })
 })

@@ -58,7 +58,7 @@ name = "legacy"`
   })
   it('refuses one-string commands and shells from 0.9 on', () => {
     expect(fails('[[processes]]\ntype = "web"\ncommand = "node"', '0.9')).toBe(
-      'launch.toml:3 processes[0].command: a string, which this Buildpack API has no longer; write a list: command = ["program", "argument"]',
+      'launch.toml:3 processes[0].command: a string, which this Buildpack API no longer allows; write a list: command = ["program", "argument"]',
     )
     expect(fails(web + 'direct = false', '0.9')).toContain('launch.toml:4 processes[0].direct: false, but this')
     expect(parse(web + 'direct = true', '0.9').processes[0]?.direct).toBe(true)
@@ -75,11 +75,11 @@ name = "legacy"`
     ],
     ['D13', '[[processes]]\ntype = "/"\ncommand = ["x"]', '"/" cannot be a process type'],
     ['D13', `[[processes]]\ntype = "${'x'.repeat(300)}"\ncommand = ["x"]`, 'longer than 255 bytes'],
-    ['D13', web + web, 'launch.toml:5 processes[1].type: "web" is there twice'],
+    ['D13', web + web, 'launch.toml:5 processes[1].type: "web" appears twice'],
     [
       'D13',
       `${web}default = true\n${web.replace('web', 'b')}default = true`,
-      'launch.toml:8 processes[1].default: "default = true" is there twice',
+      'launch.toml:8 processes[1].default: "default = true" appears twice',
     ],
     ['D13', '[[processes]]\ncommand = ["x"]', 'launch.toml:1 processes[0].type: missing'],
     ['D13', '[[processes]]\ntype = "web"', 'launch.toml:1 processes[0].command: names no program'],
@@ -97,7 +97,7 @@ name = "legacy"`
     [
       '',
       '[[labels]]\nkey = "a"\nvalue = ""\n[[labels]]\nkey = "a"\nvalue = "b"',
-      'launch.toml:5 labels[1].key: "a" is',
+      'launch.toml:5 labels[1].key: "a" appears twice',
     ],
   ])('%s refuses %.80j', (_case, text, message) => {
     expect(fails(text)).toContain(message)

@@ -65,7 +65,7 @@ describe('metadata.toml', () => {
     [
       'D13',
       process('command = ["x"]\n') + process('command = ["x"]'),
-      'metadata.toml:6 processes[1].type: "web" is there',
+      'metadata.toml:6 processes[1].type: "web" appears twice',
     ],
     ['D15', '[[slices]]\npaths = ["../x"]', 'metadata.toml:2 slices[0].paths: '],
     ['L01', '[[processes', 'metadata.toml:1: not TOML: '],

@@ -82,7 +82,7 @@ describe('plan.toml', () => {
     ['[[entries]]', 'plan.toml:1 entries[0].providers: missing'],
     [
       '[[entries]]\nproviders = [{ id = "a", version = "1" }]\nrequires = [{ name = "a" }, { name = "b" }]',
-      'plan.toml:3 entries[0].requires: an entry is about more than one dependency',
+      'plan.toml:3 entries[0].requires: an entry has more than one dependency',
     ],
   ])('refuses %j', (text, message) => expect(failure(() => parseResolvedPlan(text, 'plan.toml'))).toContain(message))
 
@@ -115,7 +115,7 @@ describe('unmet entries', () => {
   })
   it('refuses a name that it was not asked for', () => {
     expect(failure(() => withoutMet(plan, a, ['yarn']))).toBe(
-      'build.toml of x/a@1: unmet names "yarn", which the buildpack was not asked to provide; name only entries of its plan',
+      'build.toml of x/a@1: unmet names "yarn", which is not in the plan of the buildpack; name only entries of the plan',
     )
   })
 })

@@ -72,7 +72,7 @@ describe('resolveOrder (buildpack.md, "Order Resolution")', () => {
 
   it('D07 names the path of a cycle', () => {
     expect(failure(() => resolve(order('A'), { A: ['x B'], B: ['C'], C: ['y', 'B'] }))).toBe(
-      'B@1: the order never ends: B@1 → C@1 → B@1; take one of these buildpacks out of the order of the one before it',
+      'B@1: the order contains a cycle: B@1 → C@1 → B@1; remove one of these buildpacks from the order of the buildpack before it',
     )
     expect(failure(() => resolve(order('A'), { A: ['A'] }))).toContain('A@1 → A@1')
   })

@@ -108,14 +108,14 @@ describe('resolvePlan (buildpack.md, "Phase #1: Detection")', () => {
     expect(resolve('a?: +p -q', 'b?: -p +r', 'c?: -r', 'd:')).toEqual(['d'])
     expect(resolve('a?: +x -y', 'b: -x')).toEqual([
       'failed',
-      'a requires y, which nothing before it provides, so it is left out',
+      'a requires y, which nothing before it provides, so it is not used',
       'b requires x, which nothing before it provides',
     ])
   })
   it('fails when nothing is left', () => {
     expect(resolve('a?: -x')).toEqual([
       'failed',
-      'a requires x, which nothing before it provides, so it is left out',
+      'a requires x, which nothing before it provides, so it is not used',
       'no buildpack is left in the group',
     ])
     expect(resolvePlan([])).toEqual({ ok: false, reasons: ['no buildpack is left in the group'] })
@@ -138,7 +138,7 @@ describe('resolvePlan (buildpack.md, "Phase #1: Detection")', () => {
   it('stops when alternatives multiply beyond reason', () => {
     const members = Array.from({ length: 40 }, (_, i) => `b${i}: -none | -nil`)
     expect(failure(() => resolve(...members))).toBe(
-      'the build plan of b0, with 2 alternatives: the alternatives in the build plans multiply to more than can be tried; write fewer [[or]] tables',
+      'the build plan of b0, with 2 alternatives: the alternatives in the build plans have too many combinations; write fewer [[or]] tables',
     )
   }, 30_000)
   it('takes many alternatives in their stride when one works', () => {

@@ -86,7 +86,7 @@ describe('matchPath, as Go’s filepath.Match', () => {
   ])('D15 refuses the malformed %j, whatever the name', pattern => {
     for (const name of ['', 'a', 'x', '-', ']'])
       expect(failure(() => matchPath(pattern, name))).toBe(
-        `${JSON.stringify(pattern)} is malformed; close each [ with a ], give it characters, and end no pattern with a backslash`,
+        `${JSON.stringify(pattern)} is malformed; close each [ with a ], put characters between them, and do not end a pattern with a backslash`,
       )
   })
 
@@ -183,7 +183,7 @@ describe('assignSlices', () => {
     const files = Array.from({ length: 50_000 }, (_, i) => `f${i}`)
     const slice = (suffix: string) => [{ paths: Array.from({ length: 20_000 }, (_, i) => `f${i}${suffix}`) }]
     expect(failure(() => assignSlices(files, slice('*'), '/w'))).toBe(
-      'slices[0].paths: too many slices and patterns for 50000 files; name directories instead of what is in them',
+      'slices[0].paths: too many slices and patterns for 50000 files; name directories instead of their files',
     )
     expect(assignSlices(files, slice(''), '/w').slices[0]).toHaveLength(20_000)
     const empty = Array.from({ length: 100_000 }, () => ({ paths: [] }))

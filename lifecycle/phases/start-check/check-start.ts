@@ -190,8 +190,10 @@ function lookUp(
     }
   }
   const fix = isPath
-    ? 'correct the command; if a build makes the file, see that it did; if the source has it, that nothing leaves it out'
-    : `correct the command, or add what brings ${basename(program)}: a dependency of the application, or a buildpack`
-  const where = isPath ? `there is no ${places[0] as string}` : `none of these directories has it: ${path.join(', ')}`
+    ? 'correct the command, or check that the build makes the file, or that the source has it and does not exclude it'
+    : `correct the command, or add a dependency or a buildpack that installs ${basename(program)}`
+  const where = isPath
+    ? `there is no ${places[0] as string}`
+    : `none of these directories contains it: ${path.join(', ')}`
   return { message: `the program ${name} that it starts is not in the image: ${where}`, fix }
 }

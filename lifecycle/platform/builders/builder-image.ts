@@ -100,7 +100,9 @@ function withVersions(order: Order, buildpacks: readonly BuildpackDescriptor[], 
       const versions = buildpacks.filter(({ id }) => id === element.id).map(({ version }) => version)
       if (versions.length === 1) return { ...element, version: versions[0] as string }
       const why =
-        versions.length === 0 ? 'is not in the builder' : `is there in several versions: ${versions.join(', ')}`
+        versions.length === 0
+          ? 'is not in the builder'
+          : `is in the builder in several versions: ${versions.join(', ')}`
       throw new BaleError('input', `the order names ${element.id} without a version, and it ${why}`, { where })
     }),
   )

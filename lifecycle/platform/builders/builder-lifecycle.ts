@@ -27,9 +27,9 @@ export async function ownLifecycle(distribution: Distribution, platform: Platfor
   if (platform.architecture !== here)
     throw new BaleError(
       'arguments',
-      `Bale has its lifecycle for linux/${here} here, not for ${platform.architecture}`,
+      `this Bale includes its lifecycle for linux/${here}, not for ${platform.architecture}`,
       {
-        fix: 'name a lifecycle tarball for it in builder.toml: [lifecycle] uri = "…"; npm run dist makes them',
+        fix: 'give a lifecycle tarball for that platform in builder.toml: [lifecycle] uri = "…"; npm run dist makes them',
       },
     )
   const { lifecycleDir } = distribution

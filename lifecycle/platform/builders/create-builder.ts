@@ -124,7 +124,7 @@ async function planFor(
 function runImageOf(builder: Builder, { runImage }: CreateBuilderInput): RunDocument['images'][number] {
   if (runImage !== undefined) return { image: runImage, mirrors: [] }
   if (builder.runImage !== undefined) return builder.runImage
-  throw new BaleError('arguments', 'the builder needs a name for its run image, by which its users find it', {
+  throw new BaleError('arguments', 'the builder needs the name under which its users pull the run image', {
     where: builder.file,
     fix: 'give --run-image, or add [[run.images]]',
   })

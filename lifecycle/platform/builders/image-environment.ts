@@ -26,8 +26,8 @@ export function withoutExtensions(order: Order, name: string, reporter: Reporter
   if (order.extensions.length > 0)
     reporter.event({
       type: 'warning',
-      text: `the image extensions of ${name} are left out: \`bale build\` does not run them`,
-      fix: 'if buildpacks need what they install, build with another builder, or with pack on this one',
+      text: `the image extensions of ${name} are not used: \`bale build\` does not run them`,
+      fix: 'if buildpacks need their packages, use another builder, or use pack with this one',
     })
   return { ...order, extensions: [] }
 }
@@ -71,7 +71,9 @@ export async function imageEnvironment(input: ImageEnvironmentInput, signal: Abo
       names: runImage ?? { image: '', mirrors: [] },
       open: async text => {
         if (text !== '') return locate(input.stores, text, platform, input.pullPolicy, signal)
-        throw new BaleError('input', `the builder ${name} names no run image`, { fix: 'give one with --run-image' })
+        throw new BaleError('input', `the builder ${name} does not name a run image`, {
+          fix: 'give one with --run-image',
+        })
       },
     },
     buildConfig: [],
@@ -139,8 +141,7 @@ function lifecycleOf(
   const { platformApis, version } = metadata.lifecycle
   const common = platformApis.filter(api => supportedPlatformApis.includes(api)).at(-1)
   if (common !== undefined) return { phases: { from: 'image' }, platformApi: common }
-  const theirs =
-    platformApis.length === 0 ? 'does not say which Platform APIs it has' : `has ${platformApis.join(', ')}`
+  const theirs = platformApis.length === 0 ? 'does not declare its Platform APIs' : `has ${platformApis.join(', ')}`
   throw new BaleError('platform-api', `the builder's lifecycle ${version} ${theirs}`.replace('  ', ' '), {
     where: name,
     fix: `use --lifecycle bale, or a builder whose lifecycle has one of ${supportedPlatformApis.join(', ')}`,

@@ -59,7 +59,7 @@ async function kindAt(layer: string, path: string): Promise<'nothing' | 'directo
     if (found === undefined) return 'nothing'
     if (n === names.length - 1) return found.isDirectory() ? 'directory' : 'other'
     if (!found.isDirectory())
-      throw new BaleError('input', 'a directory is wanted in the image, and it is a link or a file', {
+      throw new BaleError('input', 'a directory is needed in the image, but it is a link or a file', {
         where: `/${names.slice(0, n + 1).join('/')}`,
         fix: 'use an image without it',
       })

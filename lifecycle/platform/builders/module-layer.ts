@@ -58,10 +58,10 @@ export function* tree(hostPath: string, imagePath: string): Generator<LayerEntry
     } else if (entry.isSymbolicLink()) {
       const target = readlinkSync(place.hostPath)
       if (isAbsolute(target))
-        throw new BaleError('input', `a link in a buildpack leads out of it, to ${target}`, { where: place.hostPath })
+        throw new BaleError('input', `a link in a buildpack points outside it, to ${target}`, { where: place.hostPath })
       yield { kind: 'symlink', imagePath: place.imagePath, target, ...root }
     } else {
-      throw new BaleError('input', 'it is neither a file nor a directory nor a link', { where: place.hostPath })
+      throw new BaleError('input', 'it is not a file, directory or link', { where: place.hostPath })
     }
   }
 }

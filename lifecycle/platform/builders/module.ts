@@ -57,7 +57,7 @@ export function findModule(
       where,
       fix: 'add it, or correct its id',
     })
-  const why = version === '' ? 'is there in several versions' : `is not there in version ${version}`
+  const why = version === '' ? 'is in the builder in several versions' : `is not in the builder in version ${version}`
   throw new BaleError('input', `the ${describeKind(kind)} ${id} ${why}: ${versions.join(', ')}`, {
     where,
     fix: 'name one of them',

@@ -14,7 +14,7 @@ export type Files = Readonly<Record<string, string>>
 export function nodeRuntime({ root, node }: Distribution): Files {
   const dispatcher = join(root, 'runtime', 'dispatcher')
   if (!existsSync(dispatcher))
-    throw new BaleError('failed', "Bale's own files are not complete: there is no runtime/dispatcher", {
+    throw new BaleError('failed', "Bale's installation is incomplete: it lacks runtime/dispatcher", {
       where: root,
       fix: 'in a checkout run: npm run bundle',
     })

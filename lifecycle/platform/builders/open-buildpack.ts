@@ -201,7 +201,7 @@ async function readPackage(
   for (const { id, version } of listed) {
     const dir = await files.findDirectory(`cnb/${kind}s/${escapeId(id)}/${version}`)
     if (dir === undefined)
-      throw new BaleError('input', `the package lists ${id}@${version}, and no layer has it`, { where: name })
+      throw new BaleError('input', `the package lists ${id}@${version}, but no layer contains it`, { where: name })
     modules.push(await readModule(dir, name, kind))
   }
   const isMain = ({ descriptor: d }: BuildpackModule): boolean => d.id === main.id && d.version === main.version
@@ -222,7 +222,7 @@ function mainOf({ config }: Image, name: string, kind: ModuleKind): { readonly i
       `the image is not a package of a ${describeKind(kind)}: it has no label ${builderLabels.package}`,
       {
         where: name,
-        fix: `name a package, as \`bale ${kind} package\` and \`pack ${kind} package\` make it`,
+        fix: `give a package that \`bale ${kind} package\` or \`pack ${kind} package\` made`,
       },
     )
   const document = read.readJson(label, `${name} ${builderLabels.package}`)

@@ -155,8 +155,12 @@ function nodeFor(module: LocalModule, platform: Platform, { withoutNode, distrib
   if (withoutNode === true || !needsNode(module) || existsSync(join(module.dir, 'node', 'node'))) return undefined
   const here = hostPlatform().architecture
   if (platform.architecture === here) return nodeRuntime(distribution)
-  throw new BaleError('arguments', `${nameOf(module.descriptor)} needs Node, which is here for linux/${here} only`, {
-    where: `target ${platform.os}/${platform.architecture}`,
-    fix: "package it on a machine of that architecture, or for builders with Bale's lifecycle by --without-node",
-  })
+  throw new BaleError(
+    'arguments',
+    `${nameOf(module.descriptor)} needs Node, but this machine has Node only for linux/${here}`,
+    {
+      where: `target ${platform.os}/${platform.architecture}`,
+      fix: "package it on a machine of that architecture, or for builders with Bale's lifecycle by --without-node",
+    },
+  )
 }

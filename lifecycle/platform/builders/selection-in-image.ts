@@ -39,10 +39,14 @@ function inImage(choice: BuildpackChoice): BuildpackChoice {
 const refuseScript: OpenScript = ({ where }) => Promise.reject(notInImage('a script', where))
 
 const notInImage = (what: string, where: string) =>
-  new BaleError('input', `a build on a cluster uses the buildpacks of its builder image: ${what} is none of them`, {
-    where,
-    fix: 'make a builder image with it (bale builder create), name that with --builder, and choose by ID or ID@VERSION',
-  })
+  new BaleError(
+    'input',
+    `a build on a cluster uses only the buildpacks of its builder image, and ${what} is not one of them`,
+    {
+      where,
+      fix: 'make a builder image with it (bale builder create), name that with --builder, and choose by ID or ID@VERSION',
+    },
+  )
 
 /** The flags by which the first container of a pod gets a selection. */
 export const selectionFlags = ({ group, pre, post }: BuildpackSelection): string[] => [
@@ -68,7 +72,7 @@ export async function orderInImage(
 ): Promise<Order> {
   const content = await readTrusted(image.order)
   if (content === undefined)
-    throw new BaleError('input', 'there is no such file: this is not a builder image', {
+    throw new BaleError('input', 'the file is missing: this is not a builder image', {
       where: image.order,
       fix: 'run it in a builder image, or set CNB_ORDER_PATH',
     })

@@ -74,7 +74,7 @@ async function groupsOf(
   if (at === -1) return [await openAll(group)]
   const again = group.slice(at + 1).find(isBuilder)
   if (again !== undefined)
-    throw new BaleError('arguments', `${again.uri} is there twice: an order can be put in one place only`, {
+    throw new BaleError('arguments', `${again.uri} is given twice, but an order can only be in one place`, {
       where: again.where,
       fix: 'leave one of them out',
     })

@@ -113,9 +113,9 @@ export class ClusterApi {
       } catch (error) {
         call.signal?.throwIfAborted()
         if (error instanceof v.ValiError)
-          throw new BaleError('cluster', `it answered something else than was asked for: ${error.message}`, {
+          throw new BaleError('cluster', `its answer has an unexpected form: ${error.message}`, {
             where: `GET ${this.#server}${call.path}`,
-            fix: 'check that the address in the kubeconfig is that of a Kubernetes API',
+            fix: 'check that the address in the kubeconfig belongs to a Kubernetes API',
           })
         const passes =
           error instanceof Refused ? error.status === 429 || error.status >= 500 : error instanceof BaleError
@@ -206,7 +206,7 @@ export class ClusterApi {
   #fixOf(status: number, words: string): string {
     if (/exceeded quota/.test(words)) return quotaFix
     if (status === 401) return `log in again: kubectl --context ${this.context} get pods says how`
-    if (status === 403) return 'let this user do that in the namespace: docs/kubernetes.md has the Role'
+    if (status === 403) return 'allow this user to do that in the namespace: docs/kubernetes.md has the Role'
     if (status === 404) return `check the namespace: kubectl --context ${this.context} get namespace ${this.namespace}`
     if (status === 422 || status === 400) return 'correct the settings that it names'
     return 'try again later'
@@ -243,9 +243,9 @@ function readConfig({ KubeConfig }: Library, env: Env): Config {
       cause,
     })
   }
-  throw new BaleError('cluster', 'there is no kubeconfig, so no cluster is known', {
+  throw new BaleError('cluster', 'there is no kubeconfig that names a cluster', {
     where: (named.length > 0 ? named : [own]).join(delimiter),
-    fix: 'set KUBECONFIG to the file that names the cluster',
+    fix: 'set KUBECONFIG to the kubeconfig file',
   })
 }
 

@@ -171,7 +171,7 @@ async function removeJob(api: ClusterApi, { name, namespace = '' }: ClusterBuild
   } catch (error) {
     reporter.event({
       type: 'warning',
-      text: `the Job may still be there: ${(error as Error).message}`,
+      text: `the Job may still exist: ${(error as Error).message}`,
       fix: `delete it: kubectl --context ${api.context} --namespace ${namespace} delete job ${name}`,
     })
   }
@@ -195,9 +195,9 @@ export async function clusterManifests(
 ): Promise<ClusterObject[]> {
   refuseOptions(options)
   if (options.secrets !== undefined && options.secrets.length > 0)
-    throw new BaleError('usage', 'manifests hold no secrets', {
+    throw new BaleError('usage', 'manifests cannot contain secrets', {
       where: '--secret',
-      fix: 'make a Secret in the namespace, and name it in bindings of the settings file',
+      fix: 'create a Secret in the namespace, and add it to bindings in the settings file',
     })
   const cluster = checkClusterSettings(settings, 'settings')
   const place = typeof on === 'string' ? parsePlace(on) : on
@@ -208,9 +208,9 @@ export async function clusterManifests(
       fix: 'name a repository: --path git+https://git.example.com/team/app.git#refs/heads/main',
     })
   if (/:\/\/[^/]*@/.test(path) && !/^git\+ssh:/.test(path))
-    throw new BaleError('usage', 'manifests hold no passwords', {
+    throw new BaleError('usage', 'manifests cannot contain passwords', {
       where: '--path',
-      fix: 'name a Secret of the namespace in gitSecret of the settings file, and leave the password out of the URL',
+      fix: 'set gitSecret in the settings file to a Secret of the namespace, and remove the password from the URL',
     })
   imagesIn(options)
   const values: Record<string, string> =

@@ -75,7 +75,7 @@ export function valuesOf(secrets: readonly BuildSecret[]): Values {
 export function refuseSameBinding({ secrets = [] }: BuildOptions, { bindings = [] }: ClusterSettings): void {
   const both = secrets.find(({ id }) => bindings.includes(id))
   if (both === undefined) return
-  throw new BaleError('usage', `the binding ${both.id} is in the settings file as well`, {
+  throw new BaleError('usage', `the binding ${both.id} is also in the settings file`, {
     where: '--secret',
     fix: 'give it another id, or leave one of them out',
   })
@@ -125,13 +125,13 @@ export function builderOf(
   const name = builder ?? cluster.builder ?? ofProject ?? defaultBuilder
   const where = '--builder'
   if (name === undefined)
-    throw new BaleError('usage', 'a build on a cluster runs in a builder image, and none is named', {
+    throw new BaleError('usage', 'a build on a cluster needs a builder image, and none is given', {
       where,
-      fix: 'push the one of npm run dist:builder-image to a registry, and name it: --builder, or builder in the settings file',
+      fix: 'push the image of npm run dist:builder-image to a registry, and give its name with --builder, or as builder in the settings file',
     })
   const text = name.replace(/^docker:\/\//, '')
   if (/^[./]/.test(text) || /^[a-z-]+:(?!\d+\/)[./]/.test(text))
-    throw new BaleError('usage', `${JSON.stringify(name)} is on this machine, where no cluster finds it`, {
+    throw new BaleError('usage', `${JSON.stringify(name)} is only on this machine, where a cluster cannot read it`, {
       where,
       fix: 'name a builder image in a registry',
     })
@@ -152,7 +152,7 @@ export function imagesIn({ image, tags = [], publish = false }: BuildOptions): s
   })
   const hosts = new Set(names.map(name => parseReference(name).registry))
   if (hosts.size > 1)
-    throw new BaleError('usage', `its names are in different registries: ${[...hosts].join(', ')}`, {
+    throw new BaleError('usage', `the names of the image are in different registries: ${[...hosts].join(', ')}`, {
       where: '--tag',
       fix: 'build for one of them, and copy the image to the others',
     })

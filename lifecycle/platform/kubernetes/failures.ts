@@ -25,14 +25,14 @@ const clusterError = (message: string, where: string, fix: string) => new BaleEr
 /** Returns what blocks the build; undefined if nothing does. */
 export function troubleOf({ job, pod, events }: Observation): Trouble {
   if (job.metadata.deletionTimestamp !== undefined)
-    return failed(clusterError('the Job was deleted by somebody else', `job ${job.metadata.name}`, 'build again'))
+    return failed(clusterError('somebody else deleted the Job', `job ${job.metadata.name}`, 'build again'))
   const jobFailed = job.status.conditions.find(c => c.type === 'Failed' && c.status === 'True')
   if (jobFailed?.reason === 'DeadlineExceeded')
     return failed(
       clusterError(
         `the cluster ended the build: ${jobFailed.message ?? 'DeadlineExceeded'}`,
         `job ${job.metadata.name}`,
-        'see what it waits for in its messages above, or raise --timeout',
+        'see its messages above for what it waits for, or raise --timeout',
       ),
     )
   if (pod === undefined) return withoutPod(job, jobFailed?.message, events)
@@ -46,17 +46,17 @@ function withoutPod(job: ClusterJob, ended: string | undefined, events: readonly
   const refused = events.findLast(e => e.reason === 'FailedCreate' && e.involvedObject.kind === 'Job')
   if (refused !== undefined) {
     const words = refused.message ?? ''
-    return failed(clusterError(`the cluster makes no pod: ${words}`, where, fixOfRefusal(words)))
+    return failed(clusterError(`the cluster does not create a pod: ${words}`, where, fixOfRefusal(words)))
   }
   if (ended === undefined) return undefined
-  return failed(clusterError(`the pod of the build is gone: ${ended}`, where, 'build again'))
+  return failed(clusterError(`the pod of the build was removed: ${ended}`, where, 'build again'))
 }
 
 function fixOfRefusal(words: string): string {
   if (/exceeded quota|LimitRange|must specify|maximum .* usage/i.test(words)) return quotaFix
-  if (/PodSecurity/.test(words)) return 'leave out of the settings file what it names, or use another namespace'
+  if (/PodSecurity/.test(words)) return 'remove that setting from the settings file, or use another namespace'
   if (/serviceaccount/i.test(words)) return 'correct serviceAccount in the settings file'
-  return 'correct what it names in the namespace, or in the settings file'
+  return 'correct that object in the namespace, or its name in the settings file'
 }
 
 /** @param words the reason, from the cluster or from a failed request through the node */
@@ -64,7 +64,7 @@ export function nodeIsSilent({ metadata, spec }: Pod, words: string | undefined)
   const [onNode, node] = spec.nodeName === undefined ? ['', ''] : [` on node ${spec.nodeName}`, ` ${spec.nodeName}`]
   const cause = words === undefined ? '' : `: ${words}`
   const message = `the node of the pod${onNode} does not answer${cause}`
-  return clusterError(message, `pod ${metadata.name}`, `see to the node: kubectl describe node${node}`)
+  return clusterError(message, `pod ${metadata.name}`, `check the node: kubectl describe node${node}`)
 }
 
 /** The pod or its node was removed. */
@@ -94,7 +94,7 @@ const unschedulableFor = 600
 function unscheduled(pod: Pod): Trouble {
   const why = pod.status.conditions.find(c => c.type === 'PodScheduled' && c.status === 'False')
   if (why?.message === undefined) return undefined
-  const message = `no node takes the pod: ${why.message}`
+  const message = `no node can run the pod: ${why.message}`
   const fix = 'change resources, nodeSelector or tolerations in the settings file, or --memory and --disk, or add nodes'
   const error = clusterError(message, `pod ${pod.metadata.name}`, fix)
   // An autoscaler may add a node, but not a claim.
@@ -127,7 +127,7 @@ function waiting(pod: Pod, events: readonly ClusterEvent[]): Trouble {
       return { state: 'waiting', why: `the builder image cannot be pulled: ${words}`, seconds: 60, error }
     }
     if (/^Create?(Container)?(Config)?Error$|^RunContainerError$/.test(reason)) {
-      const fix = 'correct what it names: Secrets, ConfigMaps and claims of the settings file are in the namespace'
+      const fix = 'correct the settings file: its Secrets, ConfigMaps and claims must be in the namespace'
       const error = clusterError(`the container cannot be made: ${message}`, where, fix)
       return { state: 'waiting', why: `the container cannot be made: ${message}`, seconds: 30, error }
     }
@@ -165,7 +165,7 @@ export function explainEnd(
   const how = signal !== undefined && signal !== 0 ? `was killed by signal ${signal}` : `exited with status ${exitCode}`
   const words = message === undefined || message.trim() === '' ? '' : `: ${message.trim()}`
   return clusterError(
-    `${step} ${how} without saying why${reason === undefined || reason === 'Error' ? '' : ` (${reason})`}${words}`,
+    `${step} ${how} without a message${reason === undefined || reason === 'Error' ? '' : ` (${reason})`}${words}`,
     where,
     'build again; if it was killed, raise resources in the settings file',
   )

@@ -232,7 +232,7 @@ class PodWatch {
       .read(jobSchema, { path: this.api.pathOf('jobs', this.#job), signal })
       .catch((error: unknown) => {
         if (!(error instanceof Refused) || error.status !== 404) throw error
-        throw new BaleError('cluster', 'the Job was deleted by somebody else', {
+        throw new BaleError('cluster', 'somebody else deleted the Job', {
           where: `job ${this.#job}`,
           fix: 'build again',
         })

@@ -101,7 +101,7 @@ async function one(image: string, options: FleetOptions & { readonly reporter: R
   const { settings, signal, runImage, force = false, check = false, reporter } = options
   const reference = parseReference(image)
   if (reference.digest !== undefined)
-    return { state: 'skipped', reason: 'the workload names a digest, which a rebase does not change' }
+    return { state: 'skipped', reason: 'the workload uses a digest, so a rebase cannot change its image' }
   if (!(await isOfBuildpacks(image, settings, signal)))
     return { state: 'skipped', reason: 'buildpacks did not build it' }
   const input = {

@@ -7,7 +7,7 @@ import type { BuildOptions } from '../build-app.ts'
 const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: string, fix: string]>>> = {
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
   interaction: ['--interactive', 'leave it out'],
-  volumes: ['--volume', 'put the files into the source, or into the builder image'],
+  volumes: ['--volume', 'add the files to the source or to the builder image'],
   cacheFrom: ['--cache-from', 'use --cache-image, or cache of the settings file'],
   cacheTo: ['--cache-to', 'use --cache-image, or cache of the settings file'],
 }

@@ -90,7 +90,7 @@ const schema = v.strictObject({
   bindings: v.optional(
     v.pipe(
       v.array(name, 'it is not a list of names of Secrets'),
-      v.check(names => new Set(names).size === names.length, 'a name is there twice: write each once'),
+      v.check(names => new Set(names).size === names.length, 'a name is given twice: write each once'),
     ),
   ),
   resources: v.optional(v.strictObject({ requests: v.optional(quantities), limits: v.optional(quantities) })),
@@ -118,7 +118,7 @@ const schema = v.strictObject({
       v.strictObject({ claim: v.optional(name), image: v.optional(image) }),
       v.check(
         ({ claim, image: cacheImage }) => (claim === undefined) !== (cacheImage === undefined),
-        'a cache is a claim or an image: write one of them',
+        'a cache is either a claim or an image: write one of them',
       ),
     ),
   ),

@@ -146,7 +146,7 @@ describe('detector with image extensions', () => {
       ...extension('one', select(image)),
     })
     expect(result.code).toBe(0)
-    expect(result.output.includes('is not among those of the builder')).toBe(warned)
+    expect(result.output.includes('which is not in run.toml')).toBe(warned)
   })
 
   it('has a folder for each kind before 0.13, and no Dockerfile on top of the run image before 0.12', async () => {
@@ -161,7 +161,7 @@ describe('detector with image extensions', () => {
     ])
     expect((await images(result)).runImage).toEqual({ reference: 'r.io/other', image: 'r.io/other' })
     const extending = await detected({ 'cnb/order.toml': orderOf('one'), ...extension('one', onTop) }, old)
-    expect([extending.code, extending.output]).toEqual([92, expect.stringContaining('before 0.12')])
+    expect([extending.code, extending.output]).toEqual([92, expect.stringContaining('before Platform API 0.12')])
     const unasked = await detected(tree, { CNB_PLATFORM_API: '0.12' })
     expect([unasked.code, unasked.output]).toEqual([1, expect.stringContaining('CNB_EXPERIMENTAL_MODE')])
   })
@@ -178,13 +178,13 @@ describe('detector with image extensions', () => {
       '92 for a context beside another',
       { generate: 'mkdir "$CNB_OUTPUT_DIR/context" "$CNB_OUTPUT_DIR/context.run"' },
       92,
-      'there is a folder context beside',
+      'there is both a folder context and',
     ],
     [
       '92 for an image that cannot be one',
       { generate: 'echo FROM a/B > "$CNB_OUTPUT_DIR/run.Dockerfile"' },
       92,
-      'run.Dockerfile of one@1.0.0:1; FROM names no image',
+      'run.Dockerfile of one@1.0.0:1; FROM does not name an image',
     ],
     [
       '92 for a fifo in a context',
@@ -215,7 +215,7 @@ describe('detector with image extensions', () => {
     })
     expect(result.code, result.output).toBe(0)
     expect(result.output).toContain(
-      'Warning: the image extension needy is left out: error (exit status 0): its build plan has',
+      'Warning: the image extension needy is ignored: error (exit status 0): its build plan has',
     )
     expect(result.has('layers/generated/needy')).toBe(false)
   })

@@ -73,7 +73,7 @@ describe('rebaser', () => {
     const args = [flag, `${server.host}/other`, app]
     const refused = await m.run('rebaser', args)
     expect(refused.status).toBe(72)
-    expect(refused.said).toContain('is not among the run images that it was built for')
+    expect(refused.said).toContain('is not one of the run images that it was built for')
     expect(topLayer(server, 'team/app')).not.toBe(next.layers[0]!.diffId)
     const forced = await m.run('rebaser', ['-force', ...args])
     expect(forced.status, forced.said).toBe(0)

@@ -47,11 +47,11 @@ describe('-secrets', () => {
   })
 
   it.each([
-    ['in the app', 'cp "$CNB_PLATFORM_DIR/bindings/npm/token" kept', /workspace\/kept; it holds the secret npm/],
+    ['in the app', 'cp "$CNB_PLATFORM_DIR/bindings/npm/token" kept', /workspace\/kept; it contains the secret npm/],
     [
       'in a layer',
       'mkdir "$1/l" && base64 <"$CNB_PLATFORM_DIR/bindings/npm/token" >"$1/l/x" && printf "[types]\\nlaunch = true\\n" >"$1/l.toml"',
-      /test_app\/l\/x; it holds the secret npm/,
+      /test_app\/l\/x; it contains the secret npm/,
     ],
   ])('K14 exporter pushes nothing that holds one: %s', async (_where, build, message) => {
     const registry = await registryWithRun()

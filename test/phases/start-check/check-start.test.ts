@@ -166,7 +166,7 @@ describe('a program that a process starts', () => {
     [
       'nowhere',
       { processes: { web: 'ruby app.rb' } },
-      'buildpack-failed process web (acme/lang): the program "ruby" that it starts is not in the image: none of these directories has it: /usr/local/sbin, /usr/local/bin',
+      'buildpack-failed process web (acme/lang): the program "ruby" that it starts is not in the image: none of these directories contains it: /usr/local/sbin, /usr/local/bin',
     ],
     ['nowhere, at once', { processes: { web: ['ruby', 'app.rb'] } }, 'the program "ruby"'],
     [

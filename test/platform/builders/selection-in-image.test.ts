@@ -80,7 +80,7 @@ describe('the order of a build in a builder image', () => {
   ])('refuses %s, with the place', async (_what, given, text, where) => {
     expect(await failureOf(chosen(given, text))).toMatchObject({
       code: 'input',
-      message: expect.stringContaining('uses the buildpacks of its builder image') as string,
+      message: expect.stringContaining('uses only the buildpacks of its builder image') as string,
       where,
       fix: expect.stringContaining('bale builder create') as string,
     })
@@ -88,8 +88,8 @@ describe('the order of a build in a builder image', () => {
 
   it.each([
     ['absent@1', 'the buildpack absent is not in the builder'],
-    ['b@2', 'the buildpack b is not there in version 2: 1'],
-    ['acme/a', 'the buildpack acme/a is there in several versions: 1, 2'],
+    ['b@2', 'the buildpack b is not in the builder in version 2: 1'],
+    ['acme/a', 'the buildpack acme/a is in the builder in several versions: 1, 2'],
   ])('says what the image does not have: %s', async (uri, message) => {
     expect(await failureOf(chosen({ buildpacks: [uri] }))).toMatchObject({ code: 'input', message })
   })

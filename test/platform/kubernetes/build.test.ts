@@ -205,7 +205,7 @@ describe('a build on a cluster', () => {
     await t.run()
     const warning = t.events.find(e => e.type === 'warning')
     expect(warning).toMatchObject({
-      text: expect.stringMatching(/stays in the registry as .*:bale-source-.*405/) as string,
+      text: expect.stringMatching(/remains in the registry as .*:bale-source-.*405/) as string,
     })
   })
 
@@ -261,7 +261,7 @@ describe('a build on a cluster that fails', () => {
     [
       'a quota',
       { pod: () => undefined, events: created('pods "x" is forbidden: exceeded quota: small, requested: cpu=1') },
-      /makes no pod: .*exceeded quota: small/,
+      /does not create a pod: .*exceeded quota: small/,
       /raise the quota/,
     ],
     [

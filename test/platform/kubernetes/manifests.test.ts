@@ -302,7 +302,7 @@ describe('manifests for others to apply', () => {
     ['a builder of this machine', { builder: './builder' }, /in a registry/],
     ['no registry', { image: 'app' }, /--publish/],
     ['names in two registries', { tags: ['docker://other.test/app'] }, /copy the image/],
-    ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /bindings of the settings/],
+    ['a secret', { secrets: [{ id: 'a', type: 't', key: 'k', value: new Uint8Array() }] }, /bindings in the settings/],
     ['retries', { settings: { ...machineSettings({ HOME: '/nowhere' }), registryAttempts: 2 } }, /five times/],
     ['a limit of processes', { limits: { pids: 1 } }, /podPidsLimit/],
     ['a buildpack of this machine', { buildpacks: ['./mine'] }, /bale builder create/],

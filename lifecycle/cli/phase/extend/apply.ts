@@ -159,7 +159,7 @@ async function run(instruction: Instruction, state: State, input: ApplyInput, si
   if (exitCode !== 0)
     throw new BaleError('failed', `RUN ended with ${exitCode}: ${value}`, {
       where: at(instruction, input),
-      fix: 'see what it printed above',
+      fix: 'see its output above',
     })
 }
 
