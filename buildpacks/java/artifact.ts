@@ -3,7 +3,7 @@ import { basename, dirname, join, matchesGlob, relative } from 'node:path'
 import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { type JavaArchive, readArchive } from './archive.ts'
 import type { BuildTool } from './build-tool.ts'
-import { functionIn } from './functions.ts'
+import { type FunctionArtifact, functionIn } from './functions.ts'
 import { mainClassesIn } from './main-class.ts'
 
 /**
@@ -14,8 +14,7 @@ export type Artifact =
   | { readonly kind: 'archive'; readonly archive: JavaArchive }
   | Classes
   | { readonly kind: 'war'; readonly archive: JavaArchive }
-  /** A class that is not a program: a function of Google's Functions Framework. */
-  | { readonly kind: 'function'; readonly archive: JavaArchive; readonly target: string }
+  | FunctionArtifact
   | { readonly kind: 'class path'; readonly paths: readonly string[]; readonly main: string }
   | { readonly kind: 'distribution'; readonly path: string }
 

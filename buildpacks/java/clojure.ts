@@ -4,7 +4,7 @@ import { type BuildContext, BuildpackError, keep, splitWords, firstSetting } fro
 import { archiveTime } from './archive.ts'
 import type { Artifact } from './artifact.ts'
 import type { Jdk } from './jdk.ts'
-import { copyDependencies, type Maven } from './maven.ts'
+import { copyDependencies, type Maven } from './maven-artifacts.ts'
 import { proxyOptions } from './proxies.ts'
 
 const toolsBuild = 'io.github.clojure:tools.build:0.10.14'

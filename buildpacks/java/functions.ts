@@ -1,13 +1,19 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
-import type { Artifact } from './artifact.ts'
 import type { JavaArchive } from './archive.ts'
 import type { BuildTool } from './build-tool.ts'
-import { copyArtifact, type Maven } from './maven.ts'
+import { copyArtifact, type Maven } from './maven-artifacts.ts'
 
 /** The program that serves a function of Google's Functions Framework. */
 const invoker = 'com.google.cloud.functions.invoker:java-function-invoker:1.4.1'
+
+/** A class that is not a program: a function of Google's Functions Framework. */
+export interface FunctionArtifact {
+  readonly kind: 'function'
+  readonly archive: JavaArchive
+  readonly target: string
+}
 
 /**
  * The class that GOOGLE_FUNCTION_TARGET names, in the archive that contains it. Only Maven knows which libraries it needs. undefined
@@ -17,7 +23,7 @@ export function functionIn(
   env: BuildContext['env'],
   archives: readonly JavaArchive[],
   { tool, executable }: { readonly tool: BuildTool | undefined; readonly executable: boolean },
-): (Artifact & { kind: 'function' }) | undefined {
+): FunctionArtifact | undefined {
   const setting = firstSetting(env, 'GOOGLE_FUNCTION_TARGET')
   if (setting === undefined || tool !== 'maven') return undefined
   const { name: where, value: target } = setting

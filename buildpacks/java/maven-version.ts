@@ -8,7 +8,7 @@ import {
   fromToolFiles,
   type VersionRequest,
 } from '../sdk/index.ts'
-import { copyArtifact, type MavenProgram } from './maven.ts'
+import { copyArtifact, type MavenProgram } from './maven-artifacts.ts'
 
 /** The Maven that its project publishes in repositories, like any other artifact. */
 const group = 'org.apache.maven'

@@ -2,18 +2,10 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import {
-  boundFile,
-  type BuildContext,
-  BuildpackError,
-  digestOf,
-  firstSetting,
-  keep,
-  type RunOptions,
-  splitWords,
-} from '../sdk/index.ts'
+import { boundFile, type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import { archiveTime } from './archive.ts'
 import type { Jdk } from './jdk.ts'
+import { type Maven, type MavenProgram, dependencyPlugin } from './maven-artifacts.ts'
 import { provideAskedMaven, requestedMaven } from './maven-version.ts'
 import { proxiesOf } from './proxies.ts'
 
@@ -21,23 +13,6 @@ export interface MavenTools {
   readonly archive: DebianArchive
   readonly jdk: Jdk
   readonly temp: string
-}
-
-/** Maven with the settings and the repository of this build. */
-export interface Maven {
-  /** The name for users: `./mvnw`. */
-  readonly name: string
-  run(args: readonly string[], options?: Pick<RunOptions, 'cwd' | 'quiet' | 'step'>): Promise<void>
-}
-
-/** Maven with its version and repository. */
-export interface MavenProgram extends Maven {
-  /** Debian's version, or the requested one; undefined for a wrapper's. */
-  readonly version: string | undefined
-  /** The local repository, which stays in the cache. */
-  readonly repository: string
-  /** Another Maven with the same settings and the same repository. */
-  as(program: string, version: string): MavenProgram
 }
 
 /**
@@ -126,8 +101,6 @@ function projectArguments(env: Readonly<Record<string, string>>): string[] {
   return [reproducible, ...(pom === undefined ? [] : ['-f', pom])]
 }
 
-const dependencyPlugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1'
-
 /**
  * Copies the libraries that a module needs at run time into a directory of its `target`, and returns that directory. A module without
  * libraries gets none. Modules find each other's archives only in the run that builds them, so this repeats the same run, which then
@@ -141,35 +114,6 @@ export async function copyLibraries({ env, log }: BuildContext, maven: Maven, ta
     maven.run([...projectArguments(env), ...goalsOf(env), copy, ...options], { quiet: true }),
   )
   return join(target, directory)
-}
-
-/** Copies an artifact of a repository, `org.example:tool:1.0:tar.gz`, with the repositories and credentials of Maven's settings. */
-export async function copyArtifact(
-  maven: Maven,
-  coordinates: string,
-  dir: string,
-  temp: string,
-  options: readonly string[] = [],
-): Promise<void> {
-  const to = [`-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true']
-  // It runs outside of the application, so that the application's project has no effect.
-  await maven.run([...options, `${dependencyPlugin}:copy`, `-Dartifact=${coordinates}`, ...to], {
-    cwd: temp,
-    quiet: true,
-  })
-}
-
-/** Copies an artifact with all of its runtime dependencies. */
-export async function copyDependencies(maven: Maven, coordinates: string, dir: string, temp: string): Promise<void> {
-  const [groupId = '', artifactId = '', version = ''] = coordinates.split(':')
-  const pom = join(temp, 'dependencies.xml')
-  const elements = Object.entries({ groupId, artifactId, version }).map(([name, text]) => `<${name}>${text}</${name}>`)
-  await writeFile(
-    pom,
-    `<project><modelVersion>4.0.0</modelVersion><groupId>bale</groupId><artifactId>dependencies</artifactId><version>1</version><dependencies><dependency>${elements.join('')}</dependency></dependencies></project>\n`,
-  )
-  const options = ['-DincludeScope=runtime', `-DoutputDirectory=${dir}`, '-Dmdep.useBaseVersion=true']
-  await maven.run(['-f', pom, `${dependencyPlugin}:copy-dependencies`, ...options], { cwd: temp, quiet: true })
 }
 
 /** Maven's goals. The default builds the archive and leaves tests to CI, as other builders do. */

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type App, type BuildContext, BuildpackError, firstSetting, isSet, keep, splitWords } from '../sdk/index.ts'
 import type { Jdk } from './jdk.ts'
-import { copyArtifact, type Maven } from './maven.ts'
+import { copyArtifact, type Maven } from './maven-artifacts.ts'
 import { proxyOptions } from './proxies.ts'
 
 type Env = Readonly<Record<string, string>>

@@ -5,7 +5,7 @@ import { removeTree } from '../files/remove.ts'
 import { type Emulator, registerCommands } from '../processes/emulation.ts'
 import { ownNamespaces } from './overlay.ts'
 import type { Places } from './places.ts'
-import type { Wrapper } from './sandbox.ts'
+import type { Wrapper } from './wrapper.ts'
 
 /** The mount point of binfmt_misc, in the working directory of a wrapper. The sandbox does not see it. */
 const mountPoint = 'binfmt'

@@ -10,7 +10,8 @@ import { type OpenMounts, isPlainPath, openMounts, orderMounts } from './mounts.
 import { type MountPoint, openLayers } from './overlay.ts'
 import type { Places } from './places.ts'
 import { layOutRoot } from './root.ts'
-import { type Wrapper, descriptor } from './sandbox.ts'
+import { descriptor } from './sandbox.ts'
+import type { Wrapper } from './wrapper.ts'
 
 export interface FilesOptions {
   readonly bwrap: Bwrap

@@ -5,7 +5,7 @@ import { readProc } from '../processes/proc.ts'
 import type { Bwrap } from './bwrap.ts'
 import type { Warning } from './landlock.ts'
 import { Places } from './places.ts'
-import type { Wrapper } from './sandbox.ts'
+import type { Wrapper } from './wrapper.ts'
 
 /** The user as which the host sees the processes of root's sandboxes. */
 export interface HostUser {

@@ -7,7 +7,8 @@ import { removeTree } from '../files/remove.ts'
 import { linkAt, inspectMountPoint } from './root.ts'
 import { systemPath } from '../processes/launch.ts'
 import type { Places } from './places.ts'
-import { type Wrapper, keptFd } from './sandbox.ts'
+import { keptFd } from './sandbox.ts'
+import type { Wrapper } from './wrapper.ts'
 
 /** A writable root over an unchanged image; disposal discards all writes. */
 export interface OverlayRoot extends AsyncDisposable {

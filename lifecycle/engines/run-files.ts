@@ -10,7 +10,7 @@ import { sizesFor, systemMounts } from './isolation.ts'
 import { openMounts } from './mounts.ts'
 import { openOverlay } from './overlay.ts'
 import type { Places } from './places.ts'
-import type { Wrapper } from './sandbox.ts'
+import type { Wrapper } from './wrapper.ts'
 
 export interface WritableOptions {
   readonly bwrap: Bwrap

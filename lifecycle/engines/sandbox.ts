@@ -7,6 +7,7 @@ import { exitOf, launch, systemPath } from '../processes/launch.ts'
 import { type ProcessHandle, findProcess, isRunning, readProc, sendSignal } from '../processes/proc.ts'
 import { type Starter, starterArgv } from './host-user.ts'
 import { seccompArch, seccompFilter } from '../processes/seccomp.ts'
+import type { Wrapper } from './wrapper.ts'
 
 export interface SandboxOptions {
   readonly bwrap: Bwrap
@@ -26,16 +27,6 @@ export interface SandboxOptions {
   readonly landlock?: string | undefined
   /** Runs the whole sandbox as another user. */
   readonly as?: Starter | undefined
-}
-
-/** A command that executes bubblewrap, which is at the end of its arguments: `unshare …`. */
-export interface Wrapper {
-  readonly argv: readonly string[]
-  readonly cwd: string
-  /** The path of `cwd` where a starter has mounted it. */
-  readonly place?: string | undefined
-  /** Shell commands to be run first. */
-  readonly before: string
 }
 
 export interface Sandbox {

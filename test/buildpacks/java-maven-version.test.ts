@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MavenProgram } from '../../buildpacks/java/maven.ts'
+import type { MavenProgram } from '../../buildpacks/java/maven-artifacts.ts'
 import { checkMavenVersion, provideAskedMaven, requestedMaven } from '../../buildpacks/java/maven-version.ts'
 import { App, BuildpackError, withTempDir } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
