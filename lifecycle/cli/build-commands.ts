@@ -118,6 +118,10 @@ function withBuildOptions(command: Command): Command {
     )
     .option('--run-image <image>', "the image that the app runs on (default: the stack's run image)")
     .option('--publish', 'push to the registry in the name')
+    .option(
+      '--docker-host <address>',
+      'the address of the Docker daemon, for --docker and docker-daemon:NAME (default: DOCKER_HOST)',
+    )
     .option('--docker', 'write the image to the Docker daemon if its name is plain, as docker-daemon:NAME does')
     .option('--uid <number>', "the user that buildpacks run as, and that owns their files (default: the builder's)")
     .option('--gid <number>', "the group of that user (default: the builder's)")

@@ -7,7 +7,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import type { BuildOptions } from '../platform/build-app.ts'
 import { ownDirectory } from '../files/own-directory.ts'
 import { openContext, subDirectory } from '../platform/source-context.ts'
-import { registrySettings } from '../stores/settings.ts'
+import { daemonAddress, registrySettings } from '../stores/settings.ts'
 import { isPlain, parseImageReference } from '../stores/transports.ts'
 import { appName } from './app-name.ts'
 import { parseSize } from './commands/cache.ts'
@@ -142,7 +142,7 @@ function destinationOf(image: string, { docker, publish }: GlobalOptions, config
 /** Merges the settings of this machine, of the command line and of `bale config`. */
 function settingsOf(
   { settings }: CommandContext,
-  { creationTime, insecureRegistry, platform, retry }: GlobalOptions,
+  { creationTime, dockerHost, insecureRegistry, platform, retry }: GlobalOptions,
   { registryMirrors }: UserConfig,
 ): CommandContext['settings'] {
   // With several platforms, each build gets its own: see buildPlatforms.
@@ -153,6 +153,8 @@ function settingsOf(
   })
   return {
     ...withInsecure(settings, insecureRegistry),
+    // pack's `inherit` is DOCKER_HOST, which is the default here.
+    ...(dockerHost && dockerHost !== 'inherit' && { dockerSocket: daemonAddress(dockerHost) }),
     ...(first !== undefined && more.length === 0 && { platform: first }),
     registries: { ...settings.registries, ...Object.fromEntries(mirrored) },
     ...(retry !== undefined && { registryAttempts: parseRetries(retry, '--retry') + 1 }),

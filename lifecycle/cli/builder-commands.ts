@@ -3,7 +3,8 @@ import type { ModuleKind } from '../phases/buildpacks-dir.ts'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import type { TestOptions } from './commands/buildpack-test.ts'
 import type { GlobalOptions } from './context.ts'
-import { type Run, collect, examples, outputOption, withOutput } from './options.ts'
+import { unusedInInspect, unusedInPackages, withUnused } from './unused-options.ts'
+import { type Run, collect, collectList, examples, outputOption, withOutput } from './options.ts'
 
 const builders = async () => import('./commands/builder.ts')
 const buildpacks = async () => import('./commands/buildpack.ts')
@@ -29,12 +30,12 @@ export function addBuilder(program: Command, run: Run): void {
       'after',
       examples('bale builder inspect heroku/builder:24', 'bale builder create acme/builder --config builder.toml'),
     )
-  label(target(withOutput(group.command('create'))))
+  withUnused(label(target(withOutput(group.command('create')))), unusedInPackages)
     .argument('<image>', 'the name, as for build')
     .description('Make a builder image from a builder.toml.')
     .requiredOption('-c, --config <file>', 'a builder.toml, or a directory with one')
     .option('--run-image <image>', 'the name of the run image in the builder (default: the one in builder.toml)')
-    .option('--tag <image>', 'another name, at any destination (repeatable)', collect)
+    .option('--tag <image>', 'another name, at any destination (repeatable, or with commas)', collectList)
     .option('--publish', 'push to the registry in the name')
     .addOption(pullPolicy())
     .addHelpText('after', examples('bale builder create registry.example.com/builder --config builder.toml --publish'))
@@ -43,6 +44,7 @@ export function addBuilder(program: Command, run: Run): void {
     })
   group
     .command('inspect')
+    .alias('inspect-builder')
     .argument('[image]', 'a builder image, at any destination (default: the default builder)')
     .description('Show the contents of a builder.')
     .option('-d, --depth <number>', 'how many levels of composite buildpacks to show in the order (default: all)')
@@ -79,7 +81,7 @@ export function addBuildpack(program: Command, run: Run): void {
     .description('Make a directory for a new buildpack.')
     .option('-a, --api <version>', 'the Buildpack API', '0.10')
     .option('-p, --path <dir>', 'the directory to make (default: named after the id)')
-    .option('-V, --set-version <version>', 'the version of the buildpack', '1.0.0')
+    .option('-V, --version <version>', 'the version of the buildpack', '1.0.0')
     .option('-t, --targets <os/arch>', "a platform that it supports (repeatable; default: this machine's)", collect)
     .addOption(
       new Option('-l, --language <language>', 'the language that it is written in')
@@ -128,8 +130,7 @@ export function addBuildpack(program: Command, run: Run): void {
         'bale buildpack package acme/hello --publish',
       ),
     )
-  group
-    .command('inspect')
+  withUnused(group.command('inspect'), unusedInInspect)
     .argument('<buildpack>', "a directory, a .cnb file, an image, or one of Bale's own: bale/nodejs")
     .description('Show the contents of a buildpack or a package, or the versions that it can install.')
     .option('--versions', 'list the available versions of languages and tools, and their sources')
@@ -147,23 +148,25 @@ export function addBuildpack(program: Command, run: Run): void {
 
 /** `package`, which is the same for both kinds but for the help. */
 const packageOf = (group: Command, run: Run, kind: ModuleKind): Command =>
-  label(target(withOutput(group.command('package'))))
+  withUnused(label(target(withOutput(group.command('package')))), unusedInPackages)
     .argument('<name>', 'the name of the image, as for build, or of the file')
     .option('-c, --config <file>', 'a package.toml (default: the one in the directory, if there is one)')
     .option('-p, --path <dir>', `the ${kind}'s directory (default: the working directory)`)
     .addOption(new Option('-f, --format <format>', 'what to make').choices(['image', 'file']).default('image'))
+    .option('--tag <image>', 'another name, at any destination (repeatable, or with commas)', collectList)
     .option('--publish', 'push to the registry in the name')
+    .addOption(pullPolicy())
     .action(async (name: string, options: GlobalOptions) => {
       await run(options, async context => (await buildpacks()).packageCommand(context, kind, name, options))
     })
 
 function addPull(group: Command, run: Run, example: string): void {
-  withOutput(group.command('pull'))
+  withUnused(withOutput(group.command('pull')), unusedInPackages)
     .argument('<image>', 'a package in a registry')
     .description('Pull a package into the local store.')
     .addHelpText('after', examples(example))
     .action(async (image: string, options: GlobalOptions) => {
-      await run(options, async context => (await buildpacks()).pullCommand(context, image))
+      await run(options, async context => (await buildpacks()).pullCommand(context, image, options))
     })
 }
 
@@ -182,7 +185,7 @@ export function addExtension(program: Command, run: Run): void {
     .description('Make a directory for a new image extension.')
     .option('-a, --api <version>', 'the Buildpack API', '0.10')
     .option('-p, --path <dir>', 'the directory to make (default: named after the id)')
-    .option('-V, --set-version <version>', 'the version of the extension', '1.0.0')
+    .option('-V, --version <version>', 'the version of the extension', '1.0.0')
     .addHelpText('after', examples('bale extension new acme/packages --path packages'))
     .action(async (id: string, options: GlobalOptions) => {
       await run(options, async context => (await extensions()).newCommand(context, id, options))

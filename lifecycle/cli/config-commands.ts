@@ -3,6 +3,7 @@ import { pullPolicies } from '../stores/pull-policy.ts'
 import type { MirrorKind } from './commands/config.ts'
 import { writeCompletion } from './completion.ts'
 import type { GlobalOptions } from './context.ts'
+import { noteIn } from './unused-options.ts'
 import { type Run, collect, examples } from './options.ts'
 
 const configs = async () => import('./commands/config.ts')
@@ -45,6 +46,19 @@ export function addConfig(program: Command, run: Run): void {
     what: 'the registry, with its port: docker.io',
     mirror: '--mirror <registry>',
   })
+  const unused = (name: string, why: string): void => {
+    group
+      .command(name, { hidden: true })
+      .argument('[words...]')
+      .addOption(new Option('-u, --unset').hideHelp())
+      .action(async (_words: readonly string[], options: GlobalOptions) => {
+        await run(options, context => Promise.resolve(noteIn(context)(`config ${name} changes nothing: ${why}`)))
+      })
+  }
+  unused('trusted-builders', 'analysis, restore and export, which have the credentials, never run in a builder')
+  unused('lifecycle-image', 'analysis, restore and export run in this program')
+  unused('experimental', 'no feature has to be switched on')
+  unused('registries', 'Bale reads no index of buildpack names; name an image, a .cnb file or a directory')
   program
     .command('report')
     .description('Show what a bug report needs: versions, settings and capabilities of this machine.')

@@ -74,6 +74,14 @@ export interface GlobalOptions {
   readonly disableSystemBuildpacks?: boolean
   readonly usernsHost?: boolean
   readonly timestamps?: boolean
+  readonly forceColor?: boolean
+  readonly dockerHost?: string
+  readonly sparse?: boolean
+  readonly buildpackRegistry?: string
+  readonly registry?: string
+  readonly flatten?: string
+  readonly flattenExclude?: string
+  readonly appendImageNameSuffix?: boolean
   readonly cacheFrom?: readonly string[] | undefined
   readonly cacheTo?: readonly string[] | undefined
   readonly defaultProcess?: string
@@ -89,7 +97,7 @@ export interface GlobalOptions {
   readonly withoutNode?: boolean
   readonly depth?: string
   readonly api?: string
-  readonly setVersion?: string
+  readonly version?: string
   readonly language?: string
   readonly unset?: boolean
   readonly mirror?: readonly string[]
@@ -138,7 +146,8 @@ export function makeContext(options: GlobalOptions, process: ProgramProcess): Co
   // Standard output contains only the result if a program reads it.
   const stream = (options.output ?? 'human') === 'human' ? stdout : process.stderr
   const isColored = ({ isTTY }: { readonly isTTY?: boolean }): boolean =>
-    options.color !== false && isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+    options.forceColor === true ||
+    (options.color !== false && isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb')
   const color = isColored(stream)
   const { write, flush } = batch(text => void stream.write(text))
   const drained = () => {

@@ -56,6 +56,7 @@ export function addRun(program: Command, run: Run): void {
 export function addInspect(program: Command, run: Run): void {
   program
     .command('inspect')
+    .alias('inspect-image')
     .argument('<image>', 'an image in the local store, in a registry, or in a file or directory named as for build')
     .description('Show the contents of an image.')
 

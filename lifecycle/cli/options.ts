@@ -28,7 +28,12 @@ export const withOutput = (command: Command): Command =>
     .option('-v, --verbose', 'print more: the output of every buildpack, and the causes of failures')
     .option('--no-color', 'print without colours, as the variable NO_COLOR does')
 
-export const outputOption = (): Option =>
-  new Option('-o, --output <format>', 'the output format: for people or for programs')
-    .choices(outputFormats)
-    .default('human')
+/** `human-readable`, as pack names the format for people, is `human`. */
+export function outputOption(): Option {
+  const text = 'the output format: for people or for programs'
+  const option = new Option('-o, --output <format>', text).choices(outputFormats).default('human')
+  const { parseArg } = option
+  return option.argParser((value: string, before: unknown) =>
+    parseArg?.(value === 'human-readable' ? 'human' : value, before),
+  )
+}

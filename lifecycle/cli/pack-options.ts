@@ -2,23 +2,13 @@ import { type Command, Option } from 'commander'
 import { BaleError } from '../errors.ts'
 import type { GlobalOptions } from './context.ts'
 import { collect } from './options.ts'
+import { noteUnused, unusedInBuilds, withUnused } from './unused-options.ts'
 
 // pack's options that Bale names differently or does not need, so that scripts for pack work. Help texts leave them out.
 
-/** pack's options that have no effect in Bale, and why. */
-const without: readonly (readonly [flags: string, key: keyof GlobalOptions, why: string])[] = [
-  ['--trust-builder', 'trustBuilder', 'analysis, restore and export never run in the builder'],
-  ['--trust-extra-buildpacks', 'trustExtraBuildpacks', 'analysis, restore and export never run in the builder'],
-  ['--lifecycle-image <image>', 'lifecycleImage', 'analysis, restore and export never run in the builder'],
-  ['--disable-system-buildpacks', 'disableSystemBuildpacks', 'Bale never adds the system buildpacks of builders'],
-  ['--userns-host', 'usernsHost', 'there is no daemon whose user namespace could be used'],
-]
-
 /** Adds pack's options to a command that builds. */
 export function withPackOptions(command: Command): Command {
-  for (const [flags] of without) command.addOption(new Option(flags).hideHelp())
-  command.addOption(new Option('--timestamps').hideHelp())
-  return command.addOption(new Option('--cache <entries>').argParser(collect).hideHelp())
+  return withUnused(command, unusedInBuilds).addOption(new Option('--cache <entries>').argParser(collect).hideHelp())
 }
 
 /**
@@ -27,9 +17,7 @@ export function withPackOptions(command: Command): Command {
  * @throws BaleError 'usage' for an invalid --cache
  */
 export function fromPack(options: GlobalOptions, note: (text: string) => void): GlobalOptions {
-  for (const [flags, key, why] of without) {
-    if (options[key] !== undefined) note(`${flags.split(' ')[0]} changes nothing: ${why}`)
-  }
+  noteUnused(options, unusedInBuilds, note)
   const caches = (options.cache ?? []).flatMap(parseEntries).map(entry => fromEntry(entry, note))
   const lists = (key: 'cacheFrom' | 'cacheTo') => [
     ...(options[key] ?? []),
@@ -106,6 +94,7 @@ const leading: Readonly<Record<string, string>> = {
   '-v': '--verbose',
   '--verbose': '--verbose',
   '--no-color': '--no-color',
+  '--force-color': '--force-color',
   '--timestamps': '--timestamps',
 }
 

@@ -10,6 +10,7 @@ import { addCache, addStack } from './machine-commands.ts'
 import { examples, type Run } from './options.ts'
 import { withoutLeading } from './pack-options.ts'
 import { addRegistry } from './registry-commands.ts'
+import { withGeneral } from './unused-options.ts'
 import { renderError } from './render/error.ts'
 
 /** Runs `bale` with these arguments. Returns the exit status. */
@@ -55,6 +56,8 @@ export function makeProgram(run: Run): Command {
   const program = new Command('bale')
     .description('Turns source code into a container image, with no Dockerfile, no daemon and no root.')
     .version(baleVersion, '--version')
+    // Behind a command, --version is that of `bale buildpack new`.
+    .enablePositionalOptions()
     .addHelpText(
       'after',
       examples(
@@ -79,6 +82,9 @@ export function makeProgram(run: Run): Command {
   addExtension(program, run)
   addRegistry(program, run)
   addConfig(program, run)
+  // The flags of kaniko are not parsed here.
+  for (const command of allCommands(program))
+    if (command.commands.length === 0 && command.name() !== 'executor') withGeneral(command)
   return program
 }
 

@@ -12,7 +12,7 @@ import { requirePlatformApi } from '../spec/api.ts'
 import { dockerDaemon } from '../stores/daemon/transport.ts'
 import type { Report } from '../spec/types.ts'
 import { type ImageAt, Stores, identify } from '../stores/open.ts'
-import type { PullPolicy } from '../stores/pull-policy.ts'
+import { type PullPolicy, placesOf } from '../stores/pull-policy.ts'
 import { isPlain } from '../stores/transports.ts'
 
 export interface RebaseOptions {
@@ -104,14 +104,12 @@ async function previousOf(
   return { ...previous, app: { name: previous.name === '' ? previousImage : previous.name, registry } }
 }
 
-const places = { always: 'registry', never: 'machine', 'if-not-present': undefined } as const
-
 function runImageOf(
   app: AppImage,
   { stores, options, reporter }: { stores: Stores; options: RebaseOptions; reporter: Reporter },
 ): Promise<NewRunImage> {
-  const { signal, runImage: wanted, pullPolicy = 'if-not-present' } = options
-  const only = places[pullPolicy]
+  const { signal, runImage: wanted, pullPolicy } = options
+  const only = placesOf(pullPolicy)
   const daemonFirst = stores.parse(options.image).transport === dockerDaemon
   const find = async (text: string, platform: Platform): Promise<NewRunImage> => {
     const found = await stores.find(text, signal, { platform, daemonFirst, lazy: true, only })

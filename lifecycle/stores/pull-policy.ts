@@ -8,6 +8,10 @@ import type { Platform } from '../image/manifest.ts'
 export const pullPolicies = ['always', 'if-not-present', 'never'] as const
 export type PullPolicy = (typeof pullPolicies)[number]
 
+/** The places where `Stores.find` looks for a plain name. */
+export const placesOf = (policy: PullPolicy | undefined): 'machine' | 'registry' | undefined =>
+  policy === 'always' ? 'registry' : policy === 'never' ? 'machine' : undefined
+
 /**
  * Finds the place to read an image from. A name with a transport means only that place. A plain name is looked up in Bale's own
  * store and then in its registry; `always` asks only the registry, `if-not-present` stores an image from the registry, and `never`

@@ -46,7 +46,7 @@ export function storeSettings(env: Env, findHome = accountHome): StoreSettings {
     platform: hostPlatform(),
     environment: env,
     dockerConfig: join(env['DOCKER_CONFIG'] || join(home, '.docker'), 'config.json'),
-    dockerSocket: dockerSocket(env),
+    dockerSocket: daemonAddress(env['DOCKER_HOST']),
     ...(env['CNB_REGISTRY_AUTH'] && { registryAuth: env['CNB_REGISTRY_AUTH'] }),
     caBundle,
     registries: readRegistriesConf(env['CONTAINERS_REGISTRIES_CONF']),
@@ -75,10 +75,8 @@ function homeOf(find: () => string): string {
   }
 }
 
-function dockerSocket(env: Env): string {
-  const host = env['DOCKER_HOST']
+/** The socket's path, or what a daemon's address is besides: a TCP address, or an unsupported scheme, which its store reports. */
+export function daemonAddress(host: string | undefined): string {
   if (host === undefined || host === '') return '/var/run/docker.sock'
-  if (host.startsWith('unix://')) return host.slice('unix://'.length)
-  // A TCP address, or an unsupported scheme, which the daemon's store reports when it is used.
-  return host
+  return host.startsWith('unix://') ? host.slice('unix://'.length) : host
 }

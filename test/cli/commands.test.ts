@@ -430,3 +430,36 @@ describe('bale source', () => {
     expect(await stat(join(home, 'out')).catch(() => undefined)).toBeUndefined()
   })
 })
+
+describe('bale config in scripts for pack', () => {
+  it.each([
+    ['trusted-builders', 'add', 'acme/builder'],
+    ['trusted-builders', 'list'],
+    ['lifecycle-image', '--unset'],
+    ['experimental', 'true'],
+    ['registries', 'list'],
+  ])('%s %s succeeds, and says that it changes nothing', async (...words) => {
+    const { bale } = await user()
+    const { code, out, err } = await bale(['config', ...words])
+    expect([code, out + err]).toEqual([0, expect.stringContaining(`config ${words[0]} changes nothing`)])
+  })
+
+  it('takes mirrors for all registries', async () => {
+    const { bale } = await user()
+    const mirrors = ['config', 'registry-mirrors']
+    expect((await bale([...mirrors, 'add', '*', '--mirror', 'mirror.example'])).code).toBe(0)
+    expect((await bale([...mirrors, 'list'])).out).toBe('*: mirror.example\n')
+    expect((await bale([...mirrors, 'add', '**', '--mirror', 'mirror.example'])).code).toBe(2)
+  })
+})
+
+it('says that a packaged file has no further name, and that --flatten changes nothing', async () => {
+  const { bale, home } = await user()
+  await bale(['buildpack', 'new', 'acme/a', '--path', join(home, 'a'), '--version', '1.2.3'])
+  const pack = ['buildpack', 'package', join(home, 'a.cnb'), '--path', join(home, 'a'), '--format', 'file']
+  const tagged = await bale([...pack, '--tag', 'b'])
+  expect([tagged.code, tagged.err]).toEqual([2, expect.stringContaining('a file has no name in a registry')])
+  const { code, out, err } = await bale([...pack, '--flatten', 'acme/a@1.2.3'])
+  expect([code, out + err]).toEqual([0, expect.stringContaining('--flatten changes nothing')])
+  expect((await bale(['buildpack', 'inspect', join(home, 'a.cnb')])).out).toContain('acme/a 1.2.3')
+})

@@ -104,3 +104,48 @@ describe('options of pack that Bale has otherwise', () => {
     ])
   })
 })
+
+describe('options that pack has in every command', () => {
+  const program = makeProgram(() => Promise.resolve())
+
+  it.each([
+    'inspect app',
+    'config default-builder',
+    'sbom download app',
+    'builder suggest',
+    'image ls',
+    'history',
+    'report',
+  ])('bale %s takes them', async line => {
+    const options = ['--quiet', '--no-color', '--timestamps']
+    expect(await parse(...line.split(' '), ...options)).toMatchObject({ quiet: true, color: false, timestamps: true })
+    expect(await parse(...line.split(' '), '-v', '--force-color')).toMatchObject({ verbose: true, forceColor: true })
+  })
+
+  it('leaves the options alone that mean something else there, and those that are shown in the help', async () => {
+    expect(await parse('run', 'app', '-v', '/a:/b', '--force-color')).toMatchObject({ volume: ['/a:/b'] })
+    const build = program.commands.find(command => command.name() === 'build')
+    expect(build?.helpInformation()).toContain('--quiet')
+    expect(build?.helpInformation()).not.toContain('--force-color')
+  })
+
+  it('refuses colours that are wanted and not wanted', async () => {
+    await expect(parse('inspect', 'app', '--force-color', '--no-color')).rejects.toThrow('cannot be used with')
+  })
+})
+
+describe('a script for pack', () => {
+  it.each([
+    ['inspect-image app -o human-readable', { output: 'human' }],
+    ['builder inspect-builder b -o json', { output: 'json' }],
+    ['buildpack new acme/a --version 1.2.3', { version: '1.2.3' }],
+    ['extension new acme/a -V 1.2.3', { version: '1.2.3' }],
+    ['buildpack package p --pull-policy never --tag a,b --flatten x', { pullPolicy: 'never', tag: ['a', 'b'] }],
+    ['builder create b --config x --tag a,b --flatten x -r y', { tag: ['a', 'b'], buildpackRegistry: 'y' }],
+    ['buildpack inspect p --registry r', { registry: 'r' }],
+    ['build app --docker-host tcp://d:2375 --sparse -r y', { dockerHost: 'tcp://d:2375', sparse: true }],
+    ['rebase app --previous-image b --pull-policy never', { previousImage: 'b', pullPolicy: 'never' }],
+  ])('may run bale %s', async (line, options) => {
+    expect(await parse(...line.split(' '))).toMatchObject(options)
+  })
+})

@@ -10,12 +10,15 @@ import { Stores } from '../../stores/open.ts'
 import { type UserConfig, readUserConfig } from '../config-file.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatValue } from '../formats.ts'
+import { noteIn, noteUnused, unusedInPackages } from '../unused-options.ts'
 import { makeStyle, printable } from '../text.ts'
 import { parseDepth, parseLabels, parseTargets } from '../values.ts'
 import { BaleError } from '../../errors.ts'
 
 export async function createCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
+  noteUnused(options, unusedInPackages, noteIn(context))
   const { settings, reporter, signal } = context
+  const { pullPolicy } = { ...(await readUserConfig(context.env)), ...options }
   await using stores = new Stores(settings, reporter)
   const distribution = findDistribution(import.meta.url)
   await createBuilder(
@@ -24,7 +27,7 @@ export async function createCommand(context: CommandContext, image: string, opti
       config: options.config ?? '',
       tags: options.tag,
       publish: options.publish,
-      pullPolicy: options.pullPolicy,
+      pullPolicy,
       runImage: options.runImage,
       targets: parseTargets(options.target, '--target'),
       labels: parseLabels(options.label),

@@ -11,7 +11,9 @@ import { copyImage } from '../../stores/copy.ts'
 import { localName } from '../../stores/local/transport.ts'
 import { Stores } from '../../stores/open.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
+import { readUserConfig } from '../config-file.ts'
 import { formatValue } from '../formats.ts'
+import { noteIn, noteUnused, unusedInInspect, unusedInPackages } from '../unused-options.ts'
 import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
 import { readVariables } from '../variables.ts'
 import { parseDepth, parseLabels, parseTargets } from '../values.ts'
@@ -20,7 +22,7 @@ import { BaleError } from '../../errors.ts'
 import { sizeOf } from '../../image/image.ts'
 
 export async function newCommand(context: CommandContext, id: string, options: GlobalOptions): Promise<void> {
-  const { api = '0.10', setVersion: version = '1.0.0', path } = options
+  const { api = '0.10', version = '1.0.0', path } = options
   const targets = parseTargets(options.targets, '--targets') ?? [context.settings.platform]
   const distribution = findDistribution(import.meta.url)
   const language = options.language === 'typescript' ? 'typescript' : 'shell'
@@ -48,11 +50,13 @@ export async function packageCommand(
 ): Promise<void> {
   const { settings, reporter, signal } = context
   const format = options.format === 'file' ? 'file' : 'image'
-  if (format === 'file' && options.publish === true)
-    throw new BaleError('usage', 'a file cannot be published', {
-      where: '--publish',
+  const ofImages = options.publish === true ? '--publish' : options.tag === undefined ? undefined : '--tag'
+  if (format === 'file' && ofImages !== undefined)
+    throw new BaleError('usage', 'a file has no name in a registry', {
+      where: ofImages,
       fix: 'leave it out, or --format file',
     })
+  noteUnused(options, unusedInPackages, noteIn(context))
   await using stores = new Stores(settings, reporter)
   await packageModule(
     {
@@ -62,6 +66,8 @@ export async function packageCommand(
       path: options.path,
       config: options.config,
       publish: options.publish,
+      tags: options.tag,
+      pullPolicy: options.pullPolicy ?? (await readUserConfig(context.env)).pullPolicy,
       targets: parseTargets(options.target, '--target'),
       labels: parseLabels(options.label),
       withoutNode: options.withoutNode,
@@ -75,6 +81,7 @@ export async function packageCommand(
 }
 
 export async function inspectCommand(context: CommandContext, uri: string, options: GlobalOptions): Promise<void> {
+  noteUnused(options, unusedInInspect, noteIn(context))
   if (options.versions === true) return versionsCommand(context, uri, options)
   if (options.env !== undefined || options.envFile !== undefined)
     throw new BaleError('usage', 'the variables are for package clients, and only --versions runs them', {
@@ -153,7 +160,8 @@ export function releaseLines(versions: readonly string[]): string[] {
   return left.length === 0 ? shown : [...shown, `and older: ${left.at(-1)}.x to ${left[0]}.x`]
 }
 
-export async function pullCommand(context: CommandContext, name: string): Promise<void> {
+export async function pullCommand(context: CommandContext, name: string, options: GlobalOptions): Promise<void> {
+  noteUnused(options, unusedInPackages, noteIn(context))
   const { settings, reporter, signal } = context
   await using stores = new Stores(settings, reporter)
   const { source, name: there } = await stores.source(name)

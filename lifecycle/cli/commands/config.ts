@@ -47,10 +47,13 @@ function changed(config: UserConfig, name: string, value: string | undefined): U
   }
 }
 
+/** `*` means all registries without mirrors of their own. */
+const registryOf = (text: string): string => (text === '*' ? text : parseRegistry(text, 'registry-mirrors'))
+
 /** The settings that list mirrors, each by what it mirrors: a run image or a registry. */
 const kinds = {
   'run-image-mirrors': { key: 'runImageMirrors', nameOf: (text: string) => text },
-  'registry-mirrors': { key: 'registryMirrors', nameOf: (text: string) => parseRegistry(text, 'registry-mirrors') },
+  'registry-mirrors': { key: 'registryMirrors', nameOf: registryOf },
 } as const
 export type MirrorKind = keyof typeof kinds
 

@@ -8,7 +8,7 @@ import { formatValue } from '../formats.ts'
 import { makeStyle, printable } from '../text.ts'
 
 export async function newCommand(context: CommandContext, id: string, options: GlobalOptions): Promise<void> {
-  const { api = '0.10', setVersion: version = '1.0.0', path } = options
+  const { api = '0.10', version = '1.0.0', path } = options
   const dir = printable(await newExtension({ id, api, version, path }))
   context.print(`Made ${dir}; to use it, add it to [[extensions]] and [[order-extensions]] of a builder.toml`)
 }

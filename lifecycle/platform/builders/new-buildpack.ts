@@ -81,7 +81,7 @@ done
  */
 export async function newExtension({ id, api, version, path }: NewExtensionInput): Promise<string> {
   checkPublishableId(id, 'the id')
-  checkPublishableVersion(version, '--set-version')
+  checkPublishableVersion(version, '--version')
   requireBuildpackApi(api, id)
   return makeDirectory(id, path, {
     ...extensionFiles,

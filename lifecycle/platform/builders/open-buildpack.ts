@@ -12,6 +12,7 @@ import { escapeId } from '../../spec/ids.ts'
 import * as read from '../../spec/read.ts'
 import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
 import type { Stores } from '../../stores/open.ts'
+import { type PullPolicy, placesOf } from '../../stores/pull-policy.ts'
 import type { Settings } from '../settings.ts'
 import { LayeredFiles } from './layered-files.ts'
 import { type BuildpackModule, describeKind, findModule, readModule } from './module.ts'
@@ -28,6 +29,8 @@ export interface OpenBuildpackInput {
   readonly builder: readonly BuildpackModule[]
   /** Relative paths are relative to it. */
   readonly base: string
+  /** Where images with plain names are read: on this machine first, by default. */
+  readonly pullPolicy?: PullPolicy | undefined
   /** The kind of modules to open: buildpacks by default. */
   readonly kind?: ModuleKind
 }
@@ -168,7 +171,8 @@ async function fromImage(
   input: OpenBuildpackInput,
   signal: AbortSignal,
 ): Promise<OpenedBuildpack> {
-  const { image } = await input.stores.find(reference, signal).catch((error: unknown) => {
+  const only = placesOf(input.pullPolicy)
+  const { image } = await input.stores.find(reference, signal, { only }).catch((error: unknown) => {
     if (!(error instanceof BaleError)) throw error
     const { code, message, fix } = error
     throw new BaleError(code, message, { where: error.where ?? where, fix, cause: error })

@@ -10,6 +10,7 @@ import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
 import { builderLabels } from '../../spec/builder-labels.ts'
 import type { OrderElement } from '../../spec/types.ts'
 import type { Stores } from '../../stores/open.ts'
+import type { PullPolicy } from '../../stores/pull-policy.ts'
 import { hostPlatform } from '../../stores/settings.ts'
 import { type Distribution, bundledIn } from '../distribution.ts'
 import type { Settings } from '../settings.ts'
@@ -31,6 +32,9 @@ export interface PackageInput {
   /** A package.toml. */
   readonly config?: string | undefined
   readonly publish?: boolean | undefined
+  /** More names of the image. */
+  readonly tags?: readonly string[] | undefined
+  readonly pullPolicy?: PullPolicy | undefined
   readonly targets?: readonly Platform[] | undefined
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Leaves Node out of buildpacks that need it: the package is for builders whose lifecycle includes Node. */
@@ -56,7 +60,7 @@ export async function packageModule(input: PackageInput, signal: AbortSignal): P
   const chosen = input.targets ?? ofFile
   const platforms = chosen.length === 0 ? [settings.platform] : chosen
   const destination = format === 'file' ? `oci-archive:${resolve(name)}` : name
-  const destinations = await stores.destinations([destination], publish === true)
+  const destinations = await stores.destinations([destination, ...(input.tags ?? [])], publish === true)
   const plans = platforms.map(platform => planFor(platform, modules, input))
   await publishPlans(plans, destinations, input.reporter, signal)
 }
