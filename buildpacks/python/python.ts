@@ -32,7 +32,7 @@ import { packageFilesOf, planInstallation } from './installers.ts'
 import { provideServeOnPort } from './listen.ts'
 import { pythonListening, startedFiles } from './listening.ts'
 import { refuseInlineScript, warnOfMissing } from './missing.ts'
-import { buildPackages, declaredPackages, geoDjangoPackages, runPackages } from './native.ts'
+import { buildPackages, declaredPackages, geoDjangoPackages, refusedWheels, runPackages } from './native.ts'
 import { checkProject, findProject, otherTools, type Project } from './project.ts'
 import { provideDebianPython, provideHeaders, providePip, type Python } from './runtime.ts'
 import { rejectedSettings } from './settings.ts'
@@ -140,8 +140,9 @@ async function install(
     create: async () => {},
   })
   const include = await provideHeaders(context, archive, python)
-  const declared = await declaredPackages(context.app, await packageFilesOf(context, project))
-  const native = await provideNativePackages(context, archive, buildPackages(declared))
+  const files = await packageFilesOf(context, project)
+  const compiled = buildPackages(await declaredPackages(context.app, files), await refusedWheels(context, files))
+  const native = await provideNativePackages(context, archive, compiled)
   const tools = { python, pip, include, temp, cache: cache.path, lockTool, native }
   const installation = await planInstallation(context, tools, project)
   if (installation === undefined) return new Set()

@@ -120,7 +120,7 @@ function adviceFor(output: string): string | undefined {
     return 'check the network, and the address of the package index'
   }
   if (/error: subprocess-exited-with-error|Failed to build|error: metadata-generation-failed/.test(output)) {
-    return 'a package has to be compiled: pin a version that has a wheel for this Python, or add the libraries that its build misses'
+    return 'a package has to be compiled: pin a version that has a wheel for this Python, ask for an older Python in .python-version, or name the Debian packages that its build lacks (lib…-dev) in an Aptfile'
   }
   if (wanted || /ResolutionImpossible|No solution found/.test(output)) return 'correct the version that is asked for'
   if (/lockfile.*needs to be updated|lock file.*(?:not up to date|changed significantly|out of date)/is.test(output)) {
