@@ -18,8 +18,21 @@ export interface Switch {
 export function launchScript(classes: number, own: readonly string[] = [], switches: readonly Switch[] = []): string {
   return `#!/bin/sh
 set -eu
-given=" \${JAVA_TOOL_OPTIONS-} \${JAVA_OPTS-} "
-options=\${JAVA_OPTS-}
+# Puts on one line what a manifest may have on several: the JVM splits options at any white space.
+flat() {
+  set -f
+  IFS='\t\n\r'
+  set -- $1
+  IFS=' '
+  line=$*
+  unset IFS
+  set +f
+}
+flat "\${JAVA_TOOL_OPTIONS-}"
+tool_options=$line
+flat "\${JAVA_OPTS-}"
+options=$line
+given=" $tool_options $options "
 
 has() { case $given in *" $1"*) return 0 ;; esac; return 1; }
 add() { options="$options $1"; }
@@ -71,7 +84,7 @@ else
   done
 fi
 
-if [ -n "$total" ] && ! has -Xmx && ! has -XX:MaxRAMPercentage; then
+if [ -n "$total" ] && ! has -Xmx && ! has -XX:MaxHeapSize && ! has -XX:MaxRAM; then
   threads=\${BPL_JVM_THREAD_COUNT:-250}
   number BPL_JVM_THREAD_COUNT "$threads"
   headroom=\${BPL_JVM_HEAD_ROOM:-\${BPL_JVM_HEADROOM:-0}}
@@ -124,7 +137,7 @@ fi
 put() {
   printf '%s = "%s"\\n' "$1" "$(printf %s "$2" | sed 's/\\\\/\\\\\\\\/g; s/"/\\\\"/g')" >&3
 }
-put JAVA_TOOL_OPTIONS "\${JAVA_TOOL_OPTIONS-}\${JAVA_TOOL_OPTIONS:+ }\${options# }"
+put JAVA_TOOL_OPTIONS "$tool_options\${tool_options:+ }\${options# }"
 # They are in there now. A command that adds them again would load an agent twice, which ends the JVM.
 [ -z "\${JAVA_OPTS-}" ] || put JAVA_OPTS ''
 # Platforms name the port in PORT; frameworks look elsewhere.

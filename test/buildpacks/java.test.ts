@@ -584,6 +584,31 @@ describe('the program of exec.d', () => {
     )
   })
 
+  it('reads options on lines of their own, as manifests have them', async () => {
+    const env = {
+      BPL_JVM_TOTAL_MEMORY: '2G',
+      JAVA_TOOL_OPTIONS: '-Dfiles=*\n\t-Xmx100m\r\n',
+      JAVA_OPTS: '-Da=1\n-Db=2\n',
+    }
+    const { JAVA_TOOL_OPTIONS } = await run(env)
+    expect(JAVA_TOOL_OPTIONS?.split(/ +/)).toEqual([
+      ...['-Dfiles=*', '-Xmx100m', '-Da=1', '-Db=2', '-XX:+ExitOnOutOfMemoryError'],
+    ])
+  })
+
+  it.each(['-XX:MaxHeapSize=100m', '-XX:MaxRAMPercentage=60', '-XX:MaxRAMFraction=2', '-XX:MaxRAM=1g'])(
+    'leaves the heap to %s',
+    async JAVA_TOOL_OPTIONS => {
+      const found = await run({ BPL_JVM_TOTAL_MEMORY: '2G', JAVA_TOOL_OPTIONS })
+      expect(found.JAVA_TOOL_OPTIONS).toBe(`${JAVA_TOOL_OPTIONS} -XX:+ExitOnOutOfMemoryError`)
+    },
+  )
+
+  it('counts the classes that the user says are loaded', async () => {
+    const { stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '1G', BPL_JVM_LOADED_CLASS_COUNT: '1000' })
+    expect(stderr).toContain('18M for 1000 classes')
+  })
+
   it('starts with half for the heap, and says so, where the limit is too small for the rule', async () => {
     const { status, JAVA_TOOL_OPTIONS, stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '512M' })
     expect(status).toBe(0)
