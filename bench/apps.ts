@@ -91,7 +91,7 @@ async function timeToAnswer(image: string, { http, process: type }: TestApp['exp
 /** A line that changes nothing but the file. */
 function comment(file: string): string {
   const ending = extname(file)
-  if (['.py', '.rb', '.sh', '.toml', '.txt', '.yml'].includes(ending)) return '\n# changed\n'
+  if (['.ex', '.exs', '.py', '.rb', '.sh', '.toml', '.txt', '.yml'].includes(ending)) return '\n# changed\n'
   if (['.html', '.md', '.astro', '.vue', '.svelte'].includes(ending)) return '\n<!-- changed -->\n'
   return '\n// changed\n'
 }
