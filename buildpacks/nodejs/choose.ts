@@ -1,6 +1,7 @@
 import semver from 'semver'
-import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
-import type { ManagerChoice, ManagerKind, ManagerRequest } from './manager.ts'
+import { type App, BuildpackError } from '../sdk/index.ts'
+import { requestedManager } from './manager-version.ts'
+import type { ManagerChoice, ManagerKind } from './manager.ts'
 import { berry } from './managers/berry.ts'
 import { bun } from './managers/bun.ts'
 import { npm } from './managers/npm.ts'
@@ -32,7 +33,7 @@ export async function chooseManager(env: Env, project: Project): Promise<Manager
   const lockFile = await root.firstOf(kind.lockFiles)
   const text = lockFile === undefined || lockFile === 'bun.lockb' ? undefined : await root.read(lockFile)
   const lock = text === undefined || text.trim() === '' ? undefined : kind.readLock(text, lockFile ?? '')
-  return { kind, lockFile, lock, request: requestedVersion(env, kind, rootJson), because }
+  return { kind, lockFile, lock, ...(await requestedManager(env, kind, root, rootJson)), because }
 }
 
 async function chooseKind(root: App, json: PackageJson): Promise<{ kind: ManagerKind; because: string }> {
@@ -126,26 +127,4 @@ function foreignLock({ program, where }: Declared, other: FoundLock | undefined)
       fix: `run "${program} install" and commit its lock file, or name ${other?.kind.commands[0]} instead`,
     },
   )
-}
-
-/** @throws BuildpackError for a text that is not a version range */
-function requestedVersion(env: Env, kind: ManagerKind, json: PackageJson): ManagerRequest | undefined {
-  const [program = ''] = kind.commands
-  const setting = firstSetting(env, `BP_${program.toUpperCase()}_VERSION`, `RAILPACK_${program.toUpperCase()}_VERSION`)
-  const [, declared, hash] = new RegExp(`^${program}@([^+]+)(?:\\+(.+))?`).exec(json.packageManager ?? '') ?? []
-  const requests = [
-    { range: setting?.value, where: setting?.name ?? '' },
-    { range: declared, where: 'package.json packageManager', ...(hash !== undefined && { hash }) },
-    { range: json.devManagers[program], where: 'package.json devEngines.packageManager' },
-    { range: json.engines[program], where: `package.json engines.${program}` },
-  ]
-  for (const { range, ...rest } of requests) {
-    if (range === undefined || range === '') continue
-    if (semver.validRange(range) !== null) return { range, ...rest }
-    throw new BuildpackError(
-      `${JSON.stringify(range.slice(0, 100))} is not a version of ${kind.name} or a range of versions`,
-      { where: rest.where, fix: 'write for example "11.x"' },
-    )
-  }
-  return undefined
 }

@@ -21,6 +21,8 @@ export interface ManagerChoice {
   /** The lock file's content; undefined for a binary format, such as bun.lockb. */
   readonly lock: LockFile | undefined
   readonly request: ManagerRequest | undefined
+  /** Places that ask for other versions of the manager, as texts for warnings. */
+  readonly contradictions: readonly string[]
   /** The reason for the choice: `pnpm-lock.yaml`. */
   readonly because: string
 }

@@ -102,6 +102,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (project.because !== undefined) log.info(`The application is ${project.dir}: ${project.because}`)
   checkSources(context.app, project)
   const choice = await chooseManager(env, project)
+  for (const text of choice.contradictions) log.warning(text, 'Change one of the two.')
   await checkLockFile(project, choice)
   const ownScripts = buildScripts(env, json, await defaultBuild(project, framework))
   const ownStart = declaredStart(env, json)

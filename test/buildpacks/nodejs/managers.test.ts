@@ -433,7 +433,33 @@ describe('the choice', () => {
       { 'package.json': about(), 'pnpm-lock.yaml': 'a: [\n' },
       'Error: pnpm-lock.yaml:2: not YAML',
     ],
+    [
+      'a version manager’s file',
+      { 'package.json': about(), 'pnpm-lock.yaml': locks.pnpm, '.tool-versions': 'nodejs 24\npnpm 9.15.9\n' },
+      'pnpm 9.15.9: .tool-versions asks for 9.15.9',
+    ],
+    [
+      'mise.toml, of the other line of Yarn',
+      { 'package.json': about(), 'yarn.lock': locks.berry, 'mise.toml': '[tools]\nyarn = "1.22.22"\n' },
+      'Yarn 4.18.1: yarn.lock asks for 4.x',
+    ],
+    [
+      'mise.toml that leaves the choice to the lock file',
+      { 'package.json': about(), 'pnpm-lock.yaml': locks.pnpm, 'mise.toml': '[tools]\npnpm = "latest"\n' },
+      'pnpm 10.34.9: pnpm-lock.yaml asks for 10',
+    ],
   ])('is that of %s', async (_name, app, expected) => expect(await chosen(app)).toContain(expected))
+
+  it('warns of places that ask for other versions', async () => {
+    const { project } = await projectOf({
+      'index.js': '',
+      'package.json': about({ packageManager: 'pnpm@9.15.9', engines: { pnpm: '>=10' } }),
+      'pnpm-lock.yaml': locks.pnpm,
+    })
+    expect((await project.build()).output).toContain(
+      'Warning: package.json packageManager asks for 9.15.9, but package.json engines.pnpm for >=10',
+    )
+  })
 })
 
 it.each([

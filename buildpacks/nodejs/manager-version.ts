@@ -1,0 +1,60 @@
+import semver from 'semver'
+import { type App, BuildpackError, firstSetting, fromEach, fromToolFiles, fromVersionFile } from '../sdk/index.ts'
+import type { ManagerKind, ManagerRequest } from './manager.ts'
+import type { PackageJson } from './package-json.ts'
+
+type Env = Readonly<Record<string, string>>
+
+/** The request for a version of a package manager, and the places that contradict it. */
+export interface ManagerVersion {
+  readonly request: ManagerRequest | undefined
+  /** Texts for warnings, each with both places. */
+  readonly contradictions: readonly string[]
+}
+
+/**
+ * The first request of a setting, package.json or a version manager's file.
+ * @throws BuildpackError if it is not a version range
+ */
+export async function requestedManager(
+  env: Env,
+  kind: ManagerKind,
+  root: App,
+  json: PackageJson,
+): Promise<ManagerVersion> {
+  const [program = ''] = kind.commands
+  const [request, ...others] = [...fromPackageJson(env, program, json), ...(await fromFiles(root, kind))]
+  if (request === undefined) return { request, contradictions: [] }
+  if (semver.validRange(request.range) === null) {
+    throw new BuildpackError(
+      `${JSON.stringify(request.range.slice(0, 100))} is not a version of ${kind.name} or a range of versions`,
+      { where: request.where, fix: 'write for example "11.x"' },
+    )
+  }
+  const contradictions = others
+    .filter(({ range }) => semver.validRange(range) !== null && !semver.intersects(range, request.range))
+    .map(({ range, where }) => `${request.where} asks for ${request.range}, but ${where} for ${range}`)
+  return { request, contradictions }
+}
+
+function fromPackageJson(env: Env, program: string, json: PackageJson): ManagerRequest[] {
+  const setting = firstSetting(env, `BP_${program.toUpperCase()}_VERSION`, `RAILPACK_${program.toUpperCase()}_VERSION`)
+  const [, declared, hash] = new RegExp(`^${program}@([^+]+)(?:\\+(.+))?`).exec(json.packageManager ?? '') ?? []
+  const places = [
+    { range: setting?.value, where: setting?.name ?? '' },
+    { range: declared, where: 'package.json packageManager', ...(hash !== undefined && { hash }) },
+    { range: json.devManagers[program], where: 'package.json devEngines.packageManager' },
+    { range: json.engines[program], where: `package.json engines.${program}` },
+  ]
+  return places.flatMap(({ range, ...rest }) => (range === undefined || range === '' ? [] : [{ range, ...rest }]))
+}
+
+/** `latest` leaves the choice to the lock file. Both lines of Yarn have the same name. */
+async function fromFiles(root: App, { id, commands: [program = ''] }: ManagerKind): Promise<ManagerRequest[]> {
+  const found = await fromEach([fromVersionFile(root, `.${program}-version`), fromToolFiles(root, program)])
+  return found.flatMap(({ value, where }) => {
+    const lowest = semver.validRange(value) === null ? undefined : semver.minVersion(value)?.major
+    if (lowest === undefined || (program === 'yarn' && lowest >= 2 !== (id === 'berry'))) return []
+    return [{ range: value, where }]
+  })
+}
