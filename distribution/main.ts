@@ -222,9 +222,9 @@ function parseCommandLine(args: string[]) {
   } as const
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
-    if (positionals.length === 0) throw new Error('nothing is named that is to be made')
+    if (positionals.length === 0) throw new Error('no target is given')
     if (values.stack !== undefined && positionals.some(name => name !== 'builder-image'))
-      throw new Error('--stack is for builder-image alone')
+      throw new Error('--stack is only for builder-image')
     if (values.stack !== undefined && values['run-image'] === undefined)
       throw new Error('--stack needs --run-image: the name by which platforms find its run image')
     const named = values.arch?.map(name => oneOf(archs, name)) ?? []

@@ -110,7 +110,7 @@ function installDependencies() {
   // npm silently leaves out an optional package that is unavailable or does not match package-lock.json.
   if (!existsSync(bundledNode()))
     fail(
-      `npm has not installed ${nodePackage}: the registry lacks it, or gives other bytes than package-lock.json asks for.`,
+      `npm has not installed ${nodePackage}: the registry lacks it, or its integrity differs from package-lock.json.`,
       `See what npm says of it: npm ci --loglevel=verbose 2>&1 | grep ${nodePackage}`,
     )
   writeFileSync(stamp, lock)

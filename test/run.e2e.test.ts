@@ -71,7 +71,10 @@ require('node:http').createServer((request, response) => {
     expect([taken.code === 0, taken.stderr]).toEqual([false, expect.stringContaining(`port ${port} is in use`)])
     await fetch(`http://127.0.0.1:${port}/eat`).catch(() => {})
     const { code, stderr } = await running.ended
-    expect([code, stderr]).toEqual([1, expect.stringContaining('ran out of memory and was ended: it may use 200 MB')])
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining('ran out of memory and was stopped; its limit is 200 MB'),
+    ])
     const offline = await bale(['run', 'bale-test-run-ports', '--network', 'none', '--publish', `${port}:${own}`])
     expect([offline.code, offline.stderr]).toEqual([2, expect.stringContaining('leave out --network none')])
   })

@@ -180,7 +180,7 @@ function cachedLayer(image: Image | undefined, diffId: Digest): Layer | undefine
 }
 
 function notCache(): BaleError {
-  return new BaleError('arguments', `it is an image, but no cache: it has no label ${labels.cache}`, {
-    fix: 'give another name for the cache image; this one stays as it is',
+  return new BaleError('arguments', `it is an image, but not a cache: it has no label ${labels.cache}`, {
+    fix: 'give another name for the cache image; this image is not changed',
   })
 }

@@ -16,9 +16,9 @@ export interface CacheTarget {
 /** A required cache could not be written. */
 export class RequiredCacheError extends BaleError {
   constructor(error: BaleError) {
-    super('cache', `the cache must be written, and cannot be: ${error.message}`, {
+    super('cache', `the cache is required, but cannot be written: ${error.message}`, {
       ...(error.where !== undefined && { where: error.where }),
-      fix: error.fix ?? 'let it be written, or leave out required',
+      fix: error.fix ?? 'make it writable, or leave out required',
       cause: error,
     })
   }
@@ -161,7 +161,7 @@ async function unlessRefused<T>(
     if (source?.failure !== undefined) throw source.failure
     if (!(error instanceof BaleError)) throw error
     if (required) throw new RequiredCacheError(error)
-    onWarning(`${cache.description} could not be written, so a next build takes longer: ${error.message}`)
+    onWarning(`${cache.description} could not be written, so the next build takes longer: ${error.message}`)
     return undefined
   }
 }

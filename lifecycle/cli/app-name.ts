@@ -16,5 +16,5 @@ export async function appName({ path = '.', descriptor }: GlobalOptions): Promis
   const name = (project?.name ?? basename(dir)).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
   const plain = name.replaceAll(/^-+|-+$/g, '')
   if (plain !== '') return plain
-  throw new BaleError('usage', 'the image has no name', { fix: 'give one: bale build NAME' })
+  throw new BaleError('usage', 'the image has no name', { fix: 'give a name: bale build NAME' })
 }

@@ -232,13 +232,13 @@ async function runInSandbox(
 }
 
 function outOfMemory(limit: number): BaleError {
-  const message = `the build ran out of memory and was ended: it may use ${Math.round(limit / 1e6)} MB`
+  const message = `the build ran out of memory and was stopped; its limit is ${Math.round(limit / 1e6)} MB`
   return new BaleError('failed', message, { fix: 'raise --memory, or make the build use less' })
 }
 
 function outOfDisk(used: number, limit: number): BaleError {
-  const sizes = `${Math.round(used / 1e6)} MB, and may use ${Math.round(limit / 1e6)} MB`
-  return new BaleError('failed', `the build was ended: its layers and application take ${sizes}`, {
+  const sizes = `${Math.round(used / 1e6)} MB, more than the limit of ${Math.round(limit / 1e6)} MB`
+  return new BaleError('failed', `the build was stopped: its layers and application take ${sizes}`, {
     fix: 'raise --disk, or make the build write less',
   })
 }

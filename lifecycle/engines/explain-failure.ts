@@ -44,7 +44,7 @@ export function explainRefusal(said: string, facts: Facts): BaleError {
     return new BaleError('engine', `bubblewrap ${message}`, { where })
   }
   const [reason, fix] = findReason(facts)
-  return new BaleError('engine', `bubblewrap cannot make a sandbox: ${reason}; it says: ${words}`, { where, fix })
+  return new BaleError('engine', `bubblewrap cannot make a sandbox: ${reason}; its message: ${words}`, { where, fix })
 }
 
 const insideBuilder =
@@ -59,7 +59,7 @@ function findReason(facts: Facts): [reason: string, fix: string] {
   }
   if (facts.unprivilegedClone === 0) {
     return [
-      'ordinary users may not make user namespaces (kernel.unprivileged_userns_clone is 0)',
+      'only root can make user namespaces (kernel.unprivileged_userns_clone is 0)',
       'as root: sysctl -w kernel.unprivileged_userns_clone=1',
     ]
   }

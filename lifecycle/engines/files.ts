@@ -145,7 +145,7 @@ async function hostFiles({ network, caBundle, landlock }: FilesOptions): Promise
       // These may be the host's own links, such as systemd-resolved's resolv.conf.
       const hostPath = await realpath(source).catch((cause: unknown) => {
         if (source !== caBundle && source !== landlock && isErrno(cause, 'ENOENT')) return undefined
-        throw new BaleError('engine', 'it cannot be shown to the sandbox', { where: source, cause })
+        throw new BaleError('engine', 'it cannot be mounted into the sandbox', { where: source, cause })
       })
       return hostPath === undefined ? undefined : { hostPath, path, access: 'read-only' }
     }),

@@ -45,7 +45,7 @@ export function findHostUser(program: string | undefined): HostUser | 'refused' 
 }
 
 export const asRoot: Warning = {
-  text: 'processes in the sandbox are root’s to this machine, without its capabilities: a file of the host that reaches them is open to them as it is to root (X51)',
+  text: 'processes in the sandbox run as root on this machine, without capabilities: they can open any file of the host that they reach as root can (X51)',
   fix: 'use Linux 5.19 or newer with the capability CAP_SYS_ADMIN and file systems that can map ids, or start Bale as an ordinary user',
 }
 

@@ -22,7 +22,7 @@ export async function orderMounts(mounts: readonly Mount[]): Promise<Mount[]> {
     checkPath(mount.hostPath)
     checkPath(mount.path)
     if (reserved.includes(mount.path) || closed.some(dir => mount.path.startsWith(dir))) {
-      throw new BaleError('engine', 'the sandbox has something of its own there', { where: mount.path })
+      throw new BaleError('engine', 'the sandbox uses this path itself', { where: mount.path })
     }
     const around = ordered.slice(0, n).findLast(other => `${mount.path}/`.startsWith(`${other.path}/`))
     if (around !== undefined) await checkNesting(mount, around)
@@ -33,7 +33,7 @@ export async function orderMounts(mounts: readonly Mount[]): Promise<Mount[]> {
 /** @throws BaleError for a path that could mean something else to bubblewrap or to the kernel (X18) */
 export function checkPath(path: string): void {
   if (isPlainPath(path)) return
-  throw new BaleError('engine', 'not an absolute path in its plain form', { where: JSON.stringify(path) })
+  throw new BaleError('engine', 'not a normalised absolute path', { where: JSON.stringify(path) })
 }
 
 export function isPlainPath(path: string): boolean {
@@ -43,11 +43,11 @@ export function isPlainPath(path: string): boolean {
 
 async function checkNesting(mount: Mount, around: Mount): Promise<void> {
   const where = `${mount.path} in ${around.path}`
-  if (mount.path === around.path) throw new BaleError('engine', 'two mounts in one place', { where: mount.path })
-  if (around.access === 'read-write') throw new BaleError('engine', 'a mount inside of a writable one', { where })
+  if (mount.path === around.path) throw new BaleError('engine', 'two mounts at one path', { where: mount.path })
+  if (around.access === 'read-write') throw new BaleError('engine', 'a mount inside a writable mount', { where })
   const inner = mount.path.slice(around.path.length + 1).split('/')
   if ((await inspectMountPoint(around.hostPath, inner)) === 'present') return
-  throw new BaleError('engine', 'a mount inside of another, which has no place for it', {
+  throw new BaleError('engine', 'a mount inside another, which lacks the mount point', {
     where,
     fix: `make ${posix.join(around.hostPath, ...inner)} first`,
   })
@@ -89,14 +89,14 @@ function openSource(hostPath: string): number {
   try {
     fd = openSync(hostPath, O_PATH | constants.O_NOFOLLOW)
   } catch (cause) {
-    throw new BaleError('engine', 'it cannot be shown to the sandbox', { where: hostPath, cause })
+    throw new BaleError('engine', 'it cannot be mounted into the sandbox', { where: hostPath, cause })
   }
   const stat = fstatSync(fd)
   if (stat.isDirectory() || stat.isFile()) return fd
   closeSync(fd)
   // A socket would connect the sandbox to a server outside (X07).
-  const message = `only files and directories can be shown to the sandbox, and it is ${kindOf(stat)}`
-  const fix = stat.isSymbolicLink() ? 'name what the link leads to' : undefined
+  const message = `only files and directories can be mounted into the sandbox, but it is ${kindOf(stat)}`
+  const fix = stat.isSymbolicLink() ? 'give the target of the link' : undefined
   throw new BaleError('engine', message, { where: hostPath, ...(fix !== undefined && { fix }) })
 }
 

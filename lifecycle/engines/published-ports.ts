@@ -66,8 +66,8 @@ function explain(cause: unknown, published: PublishedPort | undefined): unknown 
   const { host, port } = published
   const where = `--publish ${host === undefined ? '' : `${host}:`}${port}:${published.to}`
   const told = {
-    EADDRINUSE: [`port ${port} is in use`, 'publish at another port, or end what listens there'],
-    EACCES: [`port ${port} is not for ordinary users`, 'publish at a port from 1024 on'],
+    EADDRINUSE: [`port ${port} is in use`, 'publish another port, or stop the program that listens on it'],
+    EACCES: [`only root can use port ${port}`, 'publish a port of 1024 or higher'],
     EADDRNOTAVAIL: [`${host} is not an address of this machine`, 'use one of its addresses, or leave it out'],
   }[cause.code]
   const [message = cause.message, fix] = told ?? []

@@ -68,7 +68,7 @@ export async function inspectMountPoint(dir: string, point: Path): Promise<'pres
 }
 
 export function linkAt(path: string): BaleError {
-  return new BaleError('engine', 'a symbolic link stands where a directory of the sandbox is to be', {
+  return new BaleError('engine', 'a symbolic link is in the place of a directory of the sandbox', {
     where: path,
     fix: 'use an image without it',
   })

@@ -132,7 +132,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
     const ended = await attended(start(opened.files, opened.as))
     if (isOut) return ended
     if (ended.state === 'ran' || ended.begun) return ended
-    options.warn?.('only /tmp, /var/tmp and /home can be written to: ordinary users have no overlays on this system')
+    options.warn?.('only /tmp, /var/tmp and /home are writable: ordinary users cannot mount overlays on this system')
     return undefined
   }
 
@@ -148,7 +148,7 @@ export async function runContainer(options: RunImageOptions, signal?: AbortSigna
 const mostPids = 4_194_304
 
 function outOfMemory(limit: number): BaleError {
-  const message = `the program ran out of memory and was ended: it may use ${Math.round(limit / 1e6)} MB`
+  const message = `the program ran out of memory and was stopped; its limit is ${Math.round(limit / 1e6)} MB`
   return new BaleError('failed', message, { fix: 'raise --memory, or make it use less' })
 }
 

@@ -80,7 +80,7 @@ export async function checkVolumes(rootfs: string, mounts: readonly Mount[]): Pr
       if (found === undefined) break
       const where = `/${names.slice(0, n).join('/')}`
       if (found.isSymbolicLink())
-        throw refused(mount, `${where} is a symbolic link in the image`, 'name what it leads to')
+        throw refused(mount, `${where} is a symbolic link in the image`, 'give the target of the link')
       const wanted = n < names.length || (await isDirectory(mount.hostPath))
       if (found.isDirectory() !== wanted)
         throw refused(

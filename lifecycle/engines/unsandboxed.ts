@@ -67,7 +67,7 @@ export function unsandboxedEngine(options: UnsandboxedOptions): Engine {
 async function checkSupervisor(supervisor: string): Promise<void> {
   requireLinux()
   await access(supervisor, constants.X_OK).catch((cause: unknown) => {
-    throw new BaleError('engine', 'the program that watches over the buildpacks’ processes is missing', {
+    throw new BaleError('engine', 'the program that supervises the processes of buildpacks is missing', {
       where: supervisor,
       fix: 'use a complete lifecycle, as npm run dist makes it',
       cause,
@@ -89,17 +89,17 @@ async function checkRun(run: EngineRun): Promise<void> {
     checkPath(hostPath)
     if (hostPath !== path) {
       const where = `${hostPath} as ${path}`
-      throw new BaleError('engine', 'without a sandbox, Bale cannot show a file in another place', { where })
+      throw new BaleError('engine', 'without a sandbox, Bale cannot mount a file at another path', { where })
     }
     await stat(path).catch((cause: unknown) => {
-      throw new BaleError('engine', 'what is to be shown is not there', { where: path, cause })
+      throw new BaleError('engine', 'the file to mount does not exist', { where: path, cause })
     })
   }
   const program = run.argv[0] ?? ''
   checkPath(program)
   const found = await stat(program).catch(() => undefined)
   if (!found?.isFile() || (found.mode & 0o111) === 0) {
-    throw new BaleError('engine', 'there is no such program', { where: program })
+    throw new BaleError('engine', 'the program does not exist', { where: program })
   }
 }
 
@@ -150,7 +150,7 @@ function endOnAbort(supervised: Supervised, signal: AbortSignal, grace: number):
 /** Called when all processes of the run have ended: a process that keeps the output open existed before, and was given it. */
 async function closedIn(outputs: Outputs, milliseconds: number): Promise<void> {
   if (await outputs.settled(milliseconds)) return
-  throw new BaleError('engine', 'a process that the run did not start keeps its output open', {
+  throw new BaleError('engine', 'a process that this run did not start keeps the output open', {
     fix: 'find it in the list of processes; the builder image or a buildpack started it',
   })
 }

@@ -8,7 +8,7 @@ export async function directoryState(path: string): Promise<'directory' | 'absen
   const stat = await wrapErrno(path, () => lstat(path).catch(unlessAbsent))
   if (stat === undefined) return 'absent'
   if (stat.isDirectory()) return 'directory'
-  const what = stat.isSymbolicLink() ? 'a symbolic link, and a directory is wanted' : 'not a directory'
+  const what = stat.isSymbolicLink() ? 'a symbolic link, but a directory is needed' : 'not a directory'
   throw new BaleError('input', `it is ${what}`, { where: path })
 }
 

@@ -59,7 +59,7 @@ export async function openRegular(
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     if (isErrno(error, 'ELOOP')) {
-      throw new BaleError('input', 'it is a symbolic link, and a regular file is wanted', { where: path, cause: error })
+      throw new BaleError('input', 'it is a symbolic link, but a regular file is needed', { where: path, cause: error })
     }
     return await wrapErrno(path, () => Promise.reject(error as Error))
   }
@@ -80,7 +80,7 @@ export async function readSmall(
   if (file === undefined) return undefined
   const { size } = await file.stat()
   if (size > maxBytes) {
-    throw new BaleError('input', `it has ${size} bytes, and at most ${maxBytes} are read`, { where: path })
+    throw new BaleError('input', `it has ${size} bytes, more than the limit of ${maxBytes}`, { where: path })
   }
   return await wrapErrno(path, () => readExactly(file, 0, size, path))
 }
@@ -115,7 +115,7 @@ export async function* readRange(
 }
 
 function endsEarly(where: string): BaleError {
-  return new BaleError('input', 'it ended earlier than it should: it was cut off, or changed while it was read', {
+  return new BaleError('input', 'it is shorter than expected: it was cut off, or changed while it was read', {
     where,
   })
 }

@@ -33,7 +33,7 @@ async function removeWithin(path: string, milliseconds: number): Promise<boolean
   const shown = toBytes(path)
   const name = toBytes(basename(path))
   if (name === '' || name === '.' || name === '..')
-    throw new BaleError('failed', `${JSON.stringify(path)} names no entry of a directory that could be removed`)
+    throw new BaleError('failed', `${JSON.stringify(path)} is not a directory entry that can be removed`)
   const parent = attempt(shown, () => OpenDirectory.follow(dirname(path)))
   if (parent === undefined) return true
   try {

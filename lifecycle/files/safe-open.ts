@@ -67,14 +67,14 @@ const explanations: Record<string, { what: string; fix?: string }> = {
     fix: 'make it readable for the user who builds, or leave it out',
   },
   EPERM: { what: 'cannot be read: the operation is not permitted' },
-  ENOENT: { what: 'does not exist, or vanished while it was read' },
+  ENOENT: { what: 'does not exist, or was removed while it was read' },
   ENOTDIR: { what: 'is not a directory, or was replaced while it was read; links are not followed here' },
   ELOOP: { what: 'is a symbolic link, or became one while it was read; links are not followed here' },
   EISDIR: { what: 'is a directory' },
   EINVAL: { what: 'was replaced while it was read' },
   ENXIO: { what: 'was replaced while it was read' },
   ENAMETOOLONG: { what: 'has a name that is too long' },
-  EMFILE: { what: 'lies too deep: too many open directories', fix: 'raise the limit on open files (ulimit -n)' },
+  EMFILE: { what: 'is nested too deeply: too many open directories', fix: 'raise the limit on open files (ulimit -n)' },
   EIO: { what: 'cannot be read: the disk reports an error' },
 }
 

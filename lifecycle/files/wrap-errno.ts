@@ -30,7 +30,7 @@ export function errnoMessage(error: unknown): string {
 export function explainErrno(error: unknown): unknown {
   if (!isErrno(error)) return error
   if (error.syscall === 'uv_cwd') {
-    const fix = 'change to one that is there'
+    const fix = 'change to an existing directory'
     return new BaleError('arguments', 'the current directory was removed', { fix, cause: error })
   }
   const known = error.code in remedies && error.path !== undefined

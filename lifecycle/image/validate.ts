@@ -100,7 +100,7 @@ function object<const Entries extends v.ObjectEntries>(entries: Entries) {
     const key = Object.keys(value).find(k => !Object.hasOwn(entries, k) && byLowerCase.has(k.toLowerCase()))
     return key === undefined
       ? undefined
-      : `has the key ${quote(key)}, which is spelt "${byLowerCase.get(key.toLowerCase())}"`
+      : `has the key ${quote(key)}, which must be spelled "${byLowerCase.get(key.toLowerCase())}"`
   }
   return v.pipe(
     v.custom<Readonly<Record<string, unknown>>>(isTable, 'is not an object'),

@@ -54,7 +54,7 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
   const { binfmt = '/proc/sys/fs/binfmt_misc', path = systemPath, tryRegistration = registers } = places
   const machine = machines[architecture]
   if (machine === undefined)
-    throw cannotRun(architecture, 'Bale knows no emulator for it', `use one of ${Object.keys(machines).join(', ')}`)
+    throw cannotRun(architecture, 'Bale has no emulator for it', `use one of ${Object.keys(machines).join(', ')}`)
   const entry = `qemu-${machine.qemu}`
   const registered = await flagsOf(join(binfmt, entry))
   const lacking = registered === undefined ? undefined : ['F', 'O'].filter(flag => !registered.includes(flag))
@@ -76,7 +76,7 @@ export async function findEmulator(architecture: string, places: EmulationPlaces
   if (await tryRegistration(registration)) return { architecture, registration }
   throw cannotRun(
     architecture,
-    'ordinary users register no emulator here (Linux 6.7 and newer let them), and the machine has none that was registered with the flags F and O',
+    'ordinary users cannot register an emulator on this kernel (they can from Linux 6.7 on), and the machine has no emulator that was registered with the flags F and O',
     'apt-get install qemu-user-static binfmt-support, or the like; or use a newer kernel',
   )
 }

@@ -55,7 +55,7 @@ export function spawnProgram(file: string, args: readonly string[], options: Spa
     return spawn(file, args, options)
   } catch (cause) {
     if (!isErrno(cause)) throw cause
-    const fix = cause.code === 'E2BIG' ? 'pass less in the environment: the kernel takes about 2 MB' : undefined
+    const fix = cause.code === 'E2BIG' ? 'pass a smaller environment: the limit of the kernel is about 2 MB' : undefined
     throw new BaleError('engine', `the program cannot be started: ${cause.message}`, { where: file, fix, cause })
   }
 }

@@ -69,9 +69,13 @@ async function ending(child: ChildProcess, socket: Duplex, program: string): Pro
   if (exceeded !== null && rest.length === 0) throw tooManyProcesses(Number(exceeded[1]))
   const ended = rest.length === 0 ? /^ended (code|signal) (\d+)$/.exec(first) : null
   if (ended === null) {
-    throw new BaleError('engine', 'the process that watches over the buildpacks was killed: some may be alive', {
-      fix: 'build once more; a buildpack that does this again cannot be trusted. Started as root, creator is out of its reach',
-    })
+    throw new BaleError(
+      'engine',
+      'the process that supervises buildpacks was killed, so some of their processes may still run',
+      {
+        fix: 'build again; do not trust a buildpack that does this again. A creator that runs as root is protected from it',
+      },
+    )
   }
   const [, how, text] = ended
   if (how === 'code') return { code: Number(text) }
@@ -88,9 +92,9 @@ function failureOf(text: string, program: string): BaleError {
 }
 
 function tooManyProcesses(limit: number): BaleError {
-  const message = `the buildpacks had more than ${limit} processes and threads at one time, and were ended`
+  const message = `the buildpacks had more than ${limit} processes and threads at one time, and were stopped`
   return new BaleError('failed', message, {
-    fix: 'raise --pids (for creator: BALE_PIDS), or let the build start fewer',
+    fix: 'raise --pids (for creator: BALE_PIDS), or make the build start fewer',
   })
 }
 

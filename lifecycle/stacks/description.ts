@@ -89,9 +89,9 @@ export async function readDescription(stackDir: string): Promise<StackDescriptio
     return parseDescription(await readFile(path, 'utf8'), path)
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error
-    throw new BaleError('input', `${stackDir} holds no stack.toml`, {
+    throw new BaleError('input', `${stackDir} does not contain a stack.toml`, {
       where: path,
-      fix: 'name a folder with a stack.toml, such as stacks/trixie',
+      fix: 'give a directory with a stack.toml, such as stacks/trixie',
       cause: error,
     })
   }
@@ -110,7 +110,7 @@ export function parseDescription(text: string, path: string): StackDescription {
   }
   const { build, run } = parsed.output
   if (build.user.id === run.user.id) {
-    const fix = 'give the run image a user of its own: what was built is then safe from the application'
+    const fix = 'give the run image another user, so that the application cannot change the built files'
     throw new BaleError('input', `build and run have the same user id ${run.user.id}`, {
       where: `${path} run.user`,
       fix,
@@ -122,8 +122,11 @@ export function parseDescription(text: string, path: string): StackDescription {
   ] as const) {
     const strange = only.find(name => !packages.includes(name))
     if (strange === undefined) continue
-    const fix = 'name it among the packages, too'
-    throw new BaleError('input', `${strange} is to stay, and is not installed`, { where: `${path} ${kind}.only`, fix })
+    const fix = 'add it to the packages, too'
+    throw new BaleError('input', `${strange} is listed to stay, but is not installed`, {
+      where: `${path} ${kind}.only`,
+      fix,
+    })
   }
   return parsed.output
 }

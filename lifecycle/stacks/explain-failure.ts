@@ -64,20 +64,20 @@ export function explainFailure({ cause, status, tail }: Failure, where: string):
   const words = tail.join('\n')
   const match = advice.find(({ said }) => said.test(words))
   const what =
-    status === 0 ? `what mmdebstrap wrote is not a whole tar: ${String(cause)}` : `mmdebstrap ${ended(status)}`
+    status === 0 ? `the output of mmdebstrap is not a complete tar: ${String(cause)}` : `mmdebstrap ${ended(status)}`
   return new BaleError(match?.code ?? 'failed', `${what}\n${words}`.trimEnd(), { where, fix: match?.fix, cause })
 }
 
 /** `ended with status 2`, `was ended by SIGKILL`. */
 export function ended(status: Failure['status']): string {
-  return typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`
+  return typeof status === 'number' ? `ended with status ${status}` : `was killed by ${status}`
 }
 
 /** Converts a failure of the file system. Returns anything else unchanged. */
 export function explainWrite(error: unknown, where: string): unknown {
   if (error instanceof BaleError || !isErrno(error)) return error
   const full = error.code === 'ENOSPC' || error.code === 'EDQUOT'
-  const fix = full ? 'free about 1 GB there, or name another folder' : undefined
+  const fix = full ? 'free about 1 GB there, or give another folder' : undefined
   return new BaleError('filesystem', full ? 'the disk is full' : error.message, { where, fix, cause: error })
 }
 

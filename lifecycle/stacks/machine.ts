@@ -52,7 +52,7 @@ export async function findArchive(options: DebianArchiveOptions): Promise<Archiv
     extraKeyrings: [...new Set(paths)].filter(path => !path.includes('/debian-archive-')),
     warnings: security
       ? []
-      : [`no mirror of Debian's security archive in this machine's apt sources: ${suite}-security is left out`],
+      : [`this machine's apt sources have no mirror of Debian's security archive, so ${suite}-security is not used`],
   }
 }
 

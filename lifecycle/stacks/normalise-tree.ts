@@ -134,7 +134,7 @@ class TreeNormaliser {
     if (this.#written.has(target)) return target
     throw new BaleError('failed', `${path} is a hard link to ${target}, which is not in the image`, {
       where: 'the tree that mmdebstrap made',
-      fix: 'leave out the package that it belongs to, and report this',
+      fix: 'leave out the package that contains it, and report this',
     })
   }
 }

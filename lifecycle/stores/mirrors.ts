@@ -30,7 +30,7 @@ export function mirroredSource(
         if (found !== undefined) return found
       } catch (error) {
         if (i === places.length - 1 || !(error instanceof BaleError)) throw error
-        warn(`the mirror ${store.description} is passed over: ${error.message}`)
+        warn(`the mirror ${store.description} is skipped: ${error.message}`)
       }
     }
     return undefined

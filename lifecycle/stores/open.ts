@@ -150,7 +150,7 @@ export class Stores implements AsyncDisposable {
     }
     const [first, ...rest] = all
     if (first === undefined)
-      throw new BaleError('arguments', 'the image has no name', { fix: 'give one: bale build NAME' })
+      throw new BaleError('arguments', 'the image has no name', { fix: 'give a name: bale build NAME' })
     return [first, ...rest]
   }
 
@@ -227,7 +227,7 @@ function unlessThere(text: string, searched: readonly string[], error: unknown):
   if (!(error instanceof BaleError)) return error
   const { code, message, where, fix } = error
   return new BaleError(code, `there is no image ${text} in ${searched.join(' or ')}; ${where}: ${message}`, {
-    fix: `bale image ls shows what there is${fix === undefined ? '' : `; for one in a registry, ${fix}`}`,
+    fix: `bale image ls lists the images${fix === undefined ? '' : `; for one in a registry, ${fix}`}`,
     cause: error,
   })
 }

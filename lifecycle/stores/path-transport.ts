@@ -34,7 +34,7 @@ function splitPath(prefix: string, rest: string): { path: string; name: string }
   const colon = rest.indexOf(':')
   const [path, name] = colon < 0 ? [rest, ''] : [rest.slice(0, colon), rest.slice(colon + 1)]
   if (path !== '' && !path.includes('\0')) return { path, name }
-  throw new BaleError('arguments', `${quoted(prefix + rest)} names no path`, { fix: `write ${prefix}PATH` })
+  throw new BaleError('arguments', `${quoted(prefix + rest)} has no path`, { fix: `write ${prefix}PATH` })
 }
 
 /** Quotes a reference as the user wrote it, without a password, for a message (K17). */

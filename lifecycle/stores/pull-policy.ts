@@ -35,7 +35,7 @@ export async function locate(
   if (policy === 'never')
     throw new BaleError('arguments', `there is no image ${text} in the local store`, {
       where: '--pull-policy never',
-      fix: 'see what there is: bale image ls; or allow pulling with --pull-policy if-not-present',
+      fix: 'list the images: bale image ls; or allow pulling with --pull-policy if-not-present',
     })
   const image = await there.source.pull(there.name, platform, signal)
   if (image === undefined) return there

@@ -79,13 +79,13 @@ function readText(path: string): string {
 function hostOf({ prefix, location, blocked }: v.InferOutput<typeof entry>, where: string): string {
   const name = prefix ?? location ?? ''
   const refuse = (message: string, fix: string) => new BaleError('input', message, { where, fix })
-  if (blocked) throw refuse('Bale cannot block a registry', 'leave out blocked; a network policy can')
+  if (blocked) throw refuse('Bale cannot block a registry', 'leave out blocked, and use a network policy')
   if (!/^[A-Za-z0-9.-]+(:\d+)?$|^\[[0-9a-f:.]+\](:\d+)?$/.test(name))
     throw refuse(
       `${JSON.stringify(name)} is not a registry`,
       'write HOST or HOST:PORT; parts of a registry have no settings',
     )
   if (location !== undefined && prefix !== undefined && location !== prefix)
-    throw refuse('Bale sends no registry’s images to another one', 'name the other one as [[registry.mirror]]')
+    throw refuse('Bale does not redirect a registry to another one', 'add the other registry as [[registry.mirror]]')
   return name === 'docker.io' ? dockerHub : name
 }

@@ -88,7 +88,7 @@ describe('shared caches', () => {
       )
       for (const storage of [own, fine]) expect(await cacheIn(storage).metadata()).toEqual(metadata)
       expect(warnings).toEqual([
-        'cache in memory could not be written, so a next build takes longer: the storage is full',
+        'cache in memory could not be written, so the next build takes longer: the storage is full',
       ])
     },
   )

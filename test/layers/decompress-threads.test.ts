@@ -73,7 +73,7 @@ describe('a large layer', () => {
       expect(await failureOf(read(compression, { digest, maxBytes: plain.length - 1 }))).toMatchObject({
         code: 'input',
         message: `a ${compression} layer holds more than ${plain.length - 1} bytes`,
-        fix: 'if it should be so large, make the image without compression',
+        fix: 'if the layer should be this large, make the image without compression',
       })
     }
   })

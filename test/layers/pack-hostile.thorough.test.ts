@@ -89,7 +89,7 @@ describe('the source tree', () => {
     await writeTree(layer, { file: 'x' })
     const { names, warnings } = await pack(tree())
     expect(names).toEqual(['/layers/bp/layer', '/layers/bp/layer/file'])
-    expect(warnings).toEqual([`left out of the layer, which cannot hold sockets: ${layer}/app.sock`])
+    expect(warnings).toEqual([`not in the layer, which cannot contain sockets: ${layer}/app.sock`])
   })
 
   it('S02 X29 refuses a fifo without opening it', async () => {
@@ -259,7 +259,7 @@ describe('the source tree', () => {
     expect(await refusal(tree())).toMatchObject({
       code: 'input',
       where: join(layer, 'sparse'),
-      message: 'it has 1099511627776 bytes, nearly all of them holes; such a file may have 17179869184',
+      message: 'it has 1099511627776 bytes, nearly all of them holes; the limit for such a file is 17179869184',
     })
     expect(open()).toBe(before)
   })

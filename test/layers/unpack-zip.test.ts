@@ -39,7 +39,7 @@ describe('unpackZip', () => {
     ['a name with a backslash', /invalid characters/, { name: 'a\\..\\x' }],
     ['a name with slashes in excess', /not a plain path/, { name: 'a//x' }],
     ['a name with NUL', /has a NUL/, { name: 'a\0b' }],
-    ['a file twice', /stands there twice/, { name: 'a', content: '1' }, { name: 'a', content: '2' }],
+    ['a file twice', /appears twice/, { name: 'a', content: '1' }, { name: 'a', content: '2' }],
     ['a file through a link', /not a directory/, { name: 'a', content: '/tmp', mode: 0o120777 }, { name: 'a/x' }],
     ['a link in place of a file', /twice/, { name: 'a' }, { name: 'a', content: '/tmp', mode: 0o120777 }],
     ['a device', /not a file, directory or symbolic link/, { name: 'a', mode: 0o20666 }],

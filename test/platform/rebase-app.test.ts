@@ -43,7 +43,7 @@ describe('bale rebase', () => {
   it('reads a plain run image on this machine or in its registry, as the pull policy says', async () => {
     const { settings } = await machine('registry.invalid/run')
     const app = { image: 'memory:app', settings }
-    await expect(rebase({ ...app, pullPolicy: 'always' })).rejects.toThrow('there is no host of this name')
+    await expect(rebase({ ...app, pullPolicy: 'always' })).rejects.toThrow('the host does not exist')
     expect((await rebase({ ...app, pullPolicy: 'never' })).kind).toBe('image')
     expect((await rebase({ ...app, pullPolicy: 'if-not-present' })).kind).toBe('image')
     const elsewhere = { ...app, runImage: 'registry.invalid/other', force: true }

@@ -244,7 +244,7 @@ describe('what fails', () => {
 
   it('mmdebstrap succeeds but its tar is cut short', async () => {
     await fake(`head -c 700 /dev/zero | tr '\\0' x; exit 0`)
-    await expect(create()).rejects.toThrow(/what mmdebstrap wrote is not a whole tar/)
+    await expect(create()).rejects.toThrow(/the output of mmdebstrap is not a complete tar/)
     expect(await leftovers()).toEqual([])
   })
 

@@ -28,7 +28,7 @@ it.each([
   ['id = 1001', 'id = 0', /run\.user\.id/],
   ['id = 1001', 'id = 1000', /run\.user .*same user id/],
   ['[run]', '[run]\npackage = []', /run\.package/],
-  ['[run]', '[run]\nonly = ["cowsay"]', /run\.only cowsay is to stay, and is not installed/],
+  ['[run]', '[run]\nonly = ["cowsay"]', /run\.only cowsay is listed to stay, but is not installed/],
   ['[run]', '[run', /stack\.toml/],
 ])('with %s replaced by %s, says where and what', (from, to, message) => {
   expect(text).toContain(from)

@@ -281,8 +281,8 @@ describe('what docker save writes', () => {
   it.each<[string, TarLiteral, RegExp]>([
     ['no list', { 'manifest.json': '{}' }, /not a list/],
     ['not JSON', { 'manifest.json': 'x' }, /not JSON/],
-    ['of other types', { 'manifest.json': '[{"Config":1}]' }, /of text/],
-    ['null', { 'manifest.json': '[null]' }, /of text/],
+    ['of other types', { 'manifest.json': '[{"Config":1}]' }, /that are strings/],
+    ['null', { 'manifest.json': '[null]' }, /that are strings/],
     ['without a config', { 'manifest.json': manifest('c', []) }, /names "c", which is not in/],
     ['above its directory', { 'manifest.json': manifest('../../etc/passwd', []) }, /not in the archive/],
     [

@@ -210,7 +210,7 @@ describe('config.json', () => {
     expect(await open.find('a.example.com')).toEqual(ann)
     await open.find('b.example.com')
     expect(warnings).toEqual([
-      `everybody on this machine can read the passwords in ${dockerConfig} | chmod 600 ${dockerConfig}`,
+      `every user of this machine can read the passwords in ${dockerConfig} | chmod 600 ${dockerConfig}`,
     ])
     const harmless = home({ credsStore: 'x', auths: { 'a.example.com': {} } }, { x: answering('ann') })
     chmodSync(harmless.dockerConfig, 0o644)
@@ -337,11 +337,11 @@ describe('credential helpers', () => {
   it.each<[string, string | undefined, string]>([
     ['missing', undefined, 'is not in PATH | install docker-credential-test, or remove it from'],
     ['crashing', 'exit 3', 'failed with exit code 3 | run docker-credential-test by hand'],
-    ['killed', 'kill -9 $$', 'was ended by SIGKILL'],
-    ['hanging', 'sleep 60', 'gave no answer within 0.5 s'],
-    ['hanging with a child', 'sleep 60 & sleep 60', 'gave no answer within 0.5 s'],
+    ['killed', 'kill -9 $$', 'was killed by SIGKILL'],
+    ['hanging', 'sleep 60', 'did not answer within 0.5 s'],
+    ['hanging with a child', 'sleep 60 & sleep 60', 'did not answer within 0.5 s'],
     ['of endless output', 'yes', 'answered more than 65536 bytes'],
-    ['silent', 'exit 0', 'answered something other than JSON'],
+    ['silent', 'exit 0', 'did not answer with JSON'],
     ['of other JSON', 'echo null', 'answered without Username and Secret'],
     ['without a Secret', `echo '{"Username":"ann"}'`, 'answered without Username and Secret'],
     ['talkative', `echo ${secret} >&2; echo ${secret}; exit 1`, 'failed with exit code 1'],

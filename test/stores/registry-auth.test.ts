@@ -179,7 +179,7 @@ describe('what a job has in its variables', () => {
         CI_REGISTRY_PASSWORD: secret,
       })
       const line = await refusal(connect(server.host, { unusedLogin: hint }).store.checkWrite(['v1']))
-      expect(line).toContain(`| log in with the credentials that this job has in its variables: ${hint}`)
+      expect(line).toContain(`| log in with the credentials in the variables of this job: ${hint}`)
       const credentials = credentialsOf({ kind: 'password', username: 'ann', password: 'wrong' })
       const wrong = await refusal(connect(server.host, { unusedLogin: hint, credentials }).store.checkWrite(['v1']))
       expect(wrong).not.toContain('CI_REGISTRY_USER')
@@ -222,7 +222,7 @@ describe('a refusal', () => {
     const server = await serve({ auth: basic })
     const credentials = credentialsOf({ kind: 'identity-token', token: secret })
     expect(await refusal(connect(server.host, { credentials }).store.checkWrite([]))).toContain(
-      'wants a password, but there is a token',
+      'requires a password, but the stored credential is a token',
     )
   })
 
@@ -244,13 +244,13 @@ describe('a refusal', () => {
   it.each([
     ['', 'without a usable way to log in'],
     ['Negotiate abc==', 'without a usable way to log in'],
-    ['Bearer', 'names no token server, but ""'],
-    ['Bearer realm', 'names no token server'],
-    ['Bearer realm="', 'names no token server'],
-    ['Bearer service="x"', 'names no token server'],
-    ['Bearer realm="not a URL"', 'names no token server, but "not a URL"'],
-    ['Bearer realm="\u0001\\"', 'names no token server'],
-    [`Bearer ${'x="y",'.repeat(2000)}`, 'names no token server'],
+    ['Bearer', 'does not name a token server, but ""'],
+    ['Bearer realm', 'does not name a token server'],
+    ['Bearer realm="', 'does not name a token server'],
+    ['Bearer service="x"', 'does not name a token server'],
+    ['Bearer realm="not a URL"', 'does not name a token server, but "not a URL"'],
+    ['Bearer realm="\u0001\\"', 'does not name a token server'],
+    [`Bearer ${'x="y",'.repeat(2000)}`, 'does not name a token server'],
     [',,,,=,"', 'without a usable way to log in'],
   ])('R13 with the challenge %j is an error', async (challenge, why) => {
     const server = await serve()
@@ -271,7 +271,7 @@ describe('a token server', () => {
 
   it('R10 on another host is not asked, where the registry is reached over http', async () => {
     const { server, line } = await refer('https://auth.example.com/token')
-    expect(line).toContain('sends us to https://auth.example.com/token for tokens, another host')
+    expect(line).toContain('names https://auth.example.com/token as its token server, which is another host')
     expect(headersOf(server).filter(h => h !== undefined)).toEqual([])
   })
 
@@ -295,7 +295,7 @@ describe('a token server', () => {
       const { tokens, server } = await neighbour()
       const { store } = connect(server.host, { credentials: credentialsOf(credential) })
       const line = await refusal(store.checkWrite(['v1']))
-      expect(line).toContain('another port, which would get the password')
+      expect(line).toContain('another port and would get the password')
       expect(line).toContain('serve the registry over https')
       expect(tokens.requests).toEqual([])
     })
@@ -305,7 +305,7 @@ describe('a token server', () => {
     ['http://auth.example.com/token', 'another host'],
     ['file:///etc/passwd', 'neither https nor http'],
     ['javascript:alert(1)', 'neither https nor http'],
-    ['http://user:hunter2-s3cret@127.0.0.1/token', 'with a user name of its own'],
+    ['http://user:hunter2-s3cret@127.0.0.1/token', 'with a user name in the URL'],
     ['http://169.254.169.254/latest/api/token', 'another host'],
     ['http://0.0.0.0/token', 'another host'],
     ['http://[::ffff:127.0.0.1]/token', 'another host'],
@@ -313,7 +313,7 @@ describe('a token server', () => {
   ])('R11 R12 at %s is not asked', async (realm, why) => {
     const { server, line } = await refer(realm)
     expect(line).toContain(why)
-    expect(line).toContain('not asked')
+    expect(line).toContain('Bale does not use it')
     expect(headersOf(server).filter(h => h !== undefined)).toEqual([])
   })
 
@@ -321,14 +321,10 @@ describe('a token server', () => {
     ['without a token', '{}', 'answered without a token'],
     ['with an empty token', '{"token":""}', 'answered without a token'],
     ['with a number for a token', '{"token":7}', 'answered without a token'],
-    ['with nothing', '', 'something other than JSON'],
-    ['with a page', '<html>', 'something other than JSON'],
+    ['with nothing', '', 'did not answer with JSON'],
+    ['with a page', '<html>', 'did not answer with JSON'],
     ['with null', 'null', 'answered without a token'],
-    [
-      'R42 with a line break in the token',
-      JSON.stringify({ token: 'a\r\nX-Evil: 1' }),
-      'something that is not a token',
-    ],
+    ['R42 with a line break in the token', JSON.stringify({ token: 'a\r\nX-Evil: 1' }), 'did not answer with a token'],
   ]
   it.each(answers)('R14 that answers %s is an error', async (_what, body, why) => {
     const server = await serve({ auth: bearer })

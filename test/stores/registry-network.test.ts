@@ -64,7 +64,7 @@ describe('TLS', () => {
         ? { answer: { status: 307, headers: { location: `http://localhost:${plain.host.split(':')[1]}/x` } } }
         : undefined
     const line = await refusal(connect(server.host, { ca: [good.cert] }).store.pull('v1', platform))
-    expect(line).toContain('sends us from https:// to http://: not followed')
+    expect(line).toContain('redirects from https:// to http://, which Bale does not follow')
     expect(plain.requests).toEqual([])
   })
 
@@ -86,7 +86,9 @@ describe('TLS', () => {
       ca: [good.cert],
       credentials: credentialsOf({ kind: 'password', ...login }),
     })
-    expect(await refusal(store.checkWrite(['v1']))).toContain('where the password could be overheard: not asked')
+    expect(await refusal(store.checkWrite(['v1']))).toContain(
+      'where others could read the password; Bale does not use it',
+    )
     expect(plain.requests).toEqual([])
   })
 })
@@ -101,8 +103,8 @@ describe('a token server that a registry names over https, where it may be anoth
     ['https://[::ffff:169.254.169.254]/token', 'a special address, for tokens: not asked'],
     ['https://[::ffff:0.0.0.0]/token', 'a special address'],
     ['https://[fd00:ec2::254]/token', 'a special address'],
-    [`https://ann:${secret}@127.0.0.1/token`, 'with a user name of its own: not asked'],
-    ['file:///etc/passwd', 'neither https nor http: not asked'],
+    [`https://ann:${secret}@127.0.0.1/token`, 'with a user name in the URL; Bale does not use it'],
+    ['file:///etc/passwd', 'neither https nor http; Bale does not use it'],
   ])('R11 R12 is not asked at %s, and no password leaves', async (realm, why) => {
     const server = await serve({ tls: good, auth: { scheme: 'bearer', ...login, realm } })
     const credentials = credentialsOf({ kind: 'password', ...login })
@@ -125,8 +127,8 @@ describe('a token server that a registry names over https, where it may be anoth
 
 describe('a registry that is not there', () => {
   it.each([
-    ['127.0.0.1:1', 'nothing listens there (ECONNREFUSED) | check that the registry runs'],
-    ['registry.invalid', 'there is no host of this name (ENOTFOUND) | check the name'],
+    ['127.0.0.1:1', 'no server listens there (ECONNREFUSED) | check that the registry runs'],
+    ['registry.invalid', 'the host does not exist (ENOTFOUND) | check the name'],
   ])('%s', async (host, why) => {
     const line = await refusal(connect(host).store.pull('v1', platform))
     expect(line).toContain(why)
@@ -238,7 +240,7 @@ describe('proxies', () => {
     const server = await serve()
     const proxy = await proxyTo(server.host)
     const { store } = connect('registry.example.com:5000', { proxy: { http: proxy.url, https: proxy.url } })
-    expect(await refusal(store.checkWrite(['v1']))).toMatch(/does not speak TLS.*CNB_INSECURE_REGISTRIES/)
+    expect(await refusal(store.checkWrite(['v1']))).toMatch(/does not use TLS.*CNB_INSECURE_REGISTRIES/)
     expect(server.requests).toEqual([])
   })
 

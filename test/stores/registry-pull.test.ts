@@ -262,12 +262,12 @@ describe('blobs that lie', () => {
     const { store } = connect(server.host, { limits: impatient })
     const image = await store.pull('v1', platform)
     server.faults = () => ({ drip: 20 })
-    expect(await refusal(bytesOf(image!.layers[0]!.open()))).toMatch(/the answer comes too slowly: \d+ bytes in \d+ s/)
+    expect(await refusal(bytesOf(image!.layers[0]!.open()))).toMatch(/the answer is too slow: \d+ bytes in \d+ s/)
   })
 
   it('R05 stops coming', async () => {
     const { layer } = await layerUnder(forBlobs({ edit: a => ({ ...a, body: stalled(a.body as Buffer) }) }), impatient)
-    expect(await refusal(bytesOf(layer.open()))).toContain('the answer stopped coming')
+    expect(await refusal(bytesOf(layer.open()))).toContain('the answer stopped')
   })
 
   it('R06 has a Content-Encoding, or several', async () => {
@@ -370,9 +370,9 @@ describe('redirects', () => {
     ['http://169.254.169.254/latest/meta-data', '169.254.169.254, a special address'],
     ['http://[::ffff:169.254.169.254]/', 'a special address'],
     ['http://0.0.0.0:1/', '0.0.0.0, a special address'],
-    ['file:///etc/passwd', 'to file://: not followed'],
-    ['ftp://127.0.0.1/', 'to ftp://: not followed'],
-    ['http://', 'without a Location that could be followed'],
+    ['file:///etc/passwd', 'to file://, which Bale does not follow'],
+    ['ftp://127.0.0.1/', 'to ftp://, which Bale does not follow'],
+    ['http://', 'without a usable Location'],
   ])('R17 to %s are not followed', async (location, why) => {
     const server = await serve()
     await seed(server)
@@ -384,7 +384,7 @@ describe('redirects', () => {
     const server = await serve()
     await seed(server)
     server.faults = forBlobs({ answer: { status: 302 } })
-    expect(await refusal(connect(server.host).store.pull('v1', platform))).toContain('without a Location')
+    expect(await refusal(connect(server.host).store.pull('v1', platform))).toContain('without a usable Location')
   })
 
   it('K10 to signed URLs are named without the signature', async () => {
@@ -437,7 +437,7 @@ describe('registries that are busy', () => {
     const pull = connect(server.host).store.pull('v1', platform)
     if (header.endsWith('GMT')) {
       // A day from now: nobody waits for that.
-      expect(await refusal(pull)).toMatch(/answered 429.*asked again in \d{5,6} s/)
+      expect(await refusal(pull)).toMatch(/answered 429.*the next request in \d{5,6} s/)
     } else {
       expect(await pull).toBeDefined()
     }
@@ -449,7 +449,7 @@ describe('registries that are busy', () => {
   it('R19 want to be asked again in ten years', async () => {
     const server = await serve()
     server.faults = forManifests({ answer: errorAnswer(503, 'X', 'y', { 'retry-after': '315360000' }) })
-    expect(await refusal(connect(server.host).store.pull('v1', platform))).toContain('asked again in 315360000 s')
+    expect(await refusal(connect(server.host).store.pull('v1', platform))).toContain('the next request in 315360000 s')
     expect(server.lines.filter(l => l.includes('/manifests/'))).toHaveLength(1)
   })
 

@@ -149,7 +149,7 @@ describe('uploads of layers that are being made', () => {
     const { server, store, source } = await put(
       first(99, 'PATCH', { answer: errorAnswer(413, 'SIZE_INVALID', 'too large') }),
     )
-    expect(await refusal(store.putLayer(source))).toContain('413: SIZE_INVALID: too large | raise the size of uploads')
+    expect(await refusal(store.putLayer(source))).toContain('413: SIZE_INVALID: too large | raise the upload limit')
     expect(count(server, 'PATCH')).toBe(1)
   })
 
@@ -176,7 +176,7 @@ describe('uploads of layers that are being made', () => {
     // More than the buffers on both sides hold.
     const source = sourceOf({ '/big': noise(9_000_000) }, { piece: 500_000 })
     const line = await refusal(store.putLayer(source))
-    expect(line).toContain('nothing of the request was taken for 0.3 s')
+    expect(line).toContain('the server read nothing of the request for 0.3 s')
   })
 
   it.each<[string, Record<string, string>]>([
@@ -226,10 +226,10 @@ describe('the Location of an upload', () => {
   })
 
   it.each([
-    ['missing', () => undefined, 'without a Location'],
-    ['nonsense', () => 'http://[', 'without a Location'],
+    ['missing', () => undefined, 'without a usable Location'],
+    ['nonsense', () => 'http://[', 'without a usable Location'],
     ['a metadata service', () => 'http://169.254.169.254/upload', '169.254.169.254, a special address'],
-    ['a file', () => 'file:///tmp/x', 'not followed'],
+    ['a file', () => 'file:///tmp/x', 'does not follow'],
   ])('R24 may be %s, which is an error', async (_what, location, why) => {
     const server = await serve({ faults: at(location) })
     const { store } = connect(server.host)
@@ -334,7 +334,7 @@ describe('manifests', () => {
       const { server, store, before, after } = await ready()
       server.faults = protectedTag(answer).faults
       const error = await failureOf(store.putImage(after, ['latest']))
-      expect(error).toMatchObject({ code: 'registry', fix: 'use another tag: this one is another image’s' })
+      expect(error).toMatchObject({ code: 'registry', fix: 'use another tag: this tag belongs to another image' })
       expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
     })
 
@@ -367,7 +367,7 @@ describe('manifests', () => {
     const [layer] = after.layers
     server.links.delete(`team/app@${layer!.digest}`)
     expect(await refusal(store.putImage(after, ['latest']))).toContain(
-      `took the layer ${layer!.digest}, but does not have it`,
+      `accepted the layer ${layer!.digest}, but does not have it`,
     )
     expect((await store.pull('latest', platform))?.digest).toBe(before.digest)
   })
@@ -375,7 +375,9 @@ describe('manifests', () => {
   it('are refused at once where a layer was never put', async () => {
     const { server, store } = await ready()
     const image = makeImage(configOf(), [await layerOf({ '/never': 'put' })])
-    expect(await refusal(store.putImage(image, ['latest']))).toContain(`${image.layers[0]!.digest} was never put there`)
+    expect(await refusal(store.putImage(image, ['latest']))).toContain(
+      `${image.layers[0]!.digest} was never stored there`,
+    )
     expect(count(server, `HEAD /v2/team/app/blobs/${image.layers[0]!.digest}`)).toBe(1)
   })
 

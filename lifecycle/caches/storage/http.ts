@@ -204,9 +204,8 @@ function wordsOf(body: string): string {
 }
 
 function fixOf(status: number, method: string): string | undefined {
-  if (status === 401 || status === 403) return 'check the credentials of the cache, and what they may do there'
-  if (status === 301 || status === 307 || status === 308)
-    return 'write the address, or the region, that it redirects to'
+  if (status === 401 || status === 403) return 'check the credentials of the cache, and their permissions'
+  if (status === 301 || status === 307 || status === 308) return 'give the address or the region that it redirects to'
   if (method === 'PUT' && (status === 405 || status === 500))
     return 'let the server accept PUT and make folders: for nginx, dav_methods PUT and create_full_put_path on'
   if (status === 413) return 'let the server accept bodies of 5 MB'

@@ -47,7 +47,7 @@ async function* atMost(
     size += chunk.length
     if (size > maxBytes)
       throw new BaleError('input', `a ${compression} layer holds more than ${maxBytes} bytes`, {
-        fix: 'if it should be so large, make the image without compression',
+        fix: 'if the layer should be this large, make the image without compression',
       })
     yield chunk
   }

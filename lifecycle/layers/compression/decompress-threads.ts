@@ -71,7 +71,7 @@ class Thread {
     this.#worker.ref()
     const cause = await this.#end
     return new BaleError('failed', `the decompressor stopped: ${cause.message}`, {
-      fix: 'install Bale again if it goes on',
+      fix: 'install Bale again if this happens again',
       cause,
     })
   }

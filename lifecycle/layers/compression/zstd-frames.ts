@@ -27,7 +27,7 @@ export async function* zstdFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenera
         const length = (await input.need(8)).readUInt32LE(4)
         for await (const _chunk of input.take(8 + length)) void _chunk
       } else {
-        throw new BaleError('input', 'the zstd data of a layer is damaged: bytes that belong to no frame')
+        throw new BaleError('input', 'the zstd data of a layer is damaged: it has bytes outside a frame')
       }
     }
   } finally {

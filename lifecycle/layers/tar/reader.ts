@@ -105,7 +105,7 @@ class TarParser {
           break
         }
         case 'ended':
-          for (; at < chunk.length; at++) if (chunk[at] !== 0) throw damaged('it goes on after its end')
+          for (; at < chunk.length; at++) if (chunk[at] !== 0) throw damaged('it has data after its end')
       }
     }
   }
@@ -153,11 +153,11 @@ class TarParser {
   #onHeader(header: Buffer): void {
     if (isZero(header)) {
       if (this.#pax !== undefined || this.#gnuName !== undefined || this.#gnuTarget !== undefined)
-        throw damaged('an extended header belongs to no entry')
+        throw damaged('an extended header has no entry')
       if (++this.#zeroBlocks === 2) this.#state = 'ended'
       return
     }
-    if (this.#zeroBlocks > 0) throw damaged('it goes on after its end')
+    if (this.#zeroBlocks > 0) throw damaged('it has data after its end')
     if (++this.#entries > this.#limits.entries) throw damaged(`it has more than ${this.#limits.entries} entries`)
     const fields = new HeaderFields(header)
     const type = String.fromCharCode(header[156] as number)
@@ -181,7 +181,7 @@ class TarParser {
     this.#pax = this.#gnuName = this.#gnuTarget = undefined
     if (name === '') throw damaged('an entry has no name')
     if (isLink && target === '') throw damaged('a link has no target', name)
-    if (type !== 'directory' && name.endsWith('/')) throw damaged('its name is that of a directory', name)
+    if (type !== 'directory' && name.endsWith('/')) throw damaged('its name is the name of a directory', name)
     const size = agreedSize(fields, pax.size, name)
     if (type !== 'file' && size !== 0) throw damaged(`a ${type} has content`, name)
     if ((this.#bytes += size) > this.#limits.bytes)

@@ -25,7 +25,7 @@ export class Changeset implements TarHandler {
     const { type, name, target, mode, mtime } = entry
     const path = relativeName(name)
     const base = baseOf(path)
-    if (`/${parentOf(path)}`.includes(`/${whiteout}`)) throw damaged('it lies beneath a whiteout', name)
+    if (`/${parentOf(path)}`.includes(`/${whiteout}`)) throw damaged('it is below a whiteout', name)
     this.#skipping = base.startsWith(whiteout)
     if (this.#skipping) {
       this.#whiteOut(entry, parentOf(path), base)
@@ -75,7 +75,8 @@ export class Changeset implements TarHandler {
       return
     }
     const victim = base.slice(whiteout.length)
-    if (victim === '' || victim === '.' || victim === '..') throw damaged('a whiteout names nothing to delete', name)
+    if (victim === '' || victim === '.' || victim === '..')
+      throw damaged('a whiteout does not name a file to delete', name)
     this.#removeLower(parent === '' ? victim : `${parent}/${victim}`)
   }
 

@@ -13,7 +13,7 @@ export function checkHoles({ size, blocks }: Pick<Stats, 'size' | 'blocks'>, whe
   if (size <= largestSparse || blocks * 512 * 8 > size) return
   throw new BaleError(
     'input',
-    `it has ${size} bytes, nearly all of them holes; such a file may have ${largestSparse}`,
+    `it has ${size} bytes, nearly all of them holes; the limit for such a file is ${largestSparse}`,
     {
       where,
       fix: 'remove it, or give it the size that it needs',

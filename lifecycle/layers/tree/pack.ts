@@ -85,7 +85,7 @@ interface Place {
 /** Packs the entries once. */
 class Packer {
   readonly #tar = new TarWriter()
-  readonly #sockets = new Names('left out of the layer, which cannot hold sockets')
+  readonly #sockets = new Names('not in the layer, which cannot contain sockets')
   readonly #privileged = new Names('without setuid and setgid bits in the layer')
 
   warnings(): string[] {
@@ -244,7 +244,11 @@ class Packer {
         directory: 'a directory',
         unknown: 'of an unknown kind',
       }[kind]
-      throw entryError(place.host, `is ${what}, which a layer cannot hold`, 'remove it, or keep it out of the source')
+      throw entryError(
+        place.host,
+        `is ${what}, which a layer cannot contain`,
+        'remove it, or exclude it from the source',
+      )
     }
   }
 

@@ -201,7 +201,7 @@ function enter(outer: OpenDirectory, name: ByteString, path: ByteString): OpenDi
   try {
     return outer.enter(name)
   } catch (error) {
-    if (isErrno(error, 'ENOTDIR', 'ELOOP')) throw damaged('something lies beneath it, but it is not a directory', path)
+    if (isErrno(error, 'ENOTDIR', 'ELOOP')) throw damaged('it has entries below it, but it is not a directory', path)
     throw isErrno(error, 'ENOENT') ? error : refused(path, error)
   }
 }
@@ -210,7 +210,7 @@ function writing(path: ByteString, call: () => void): void {
   try {
     call()
   } catch (error) {
-    throw isErrno(error, 'EEXIST') ? damaged('it stands there twice', path) : refused(path, error)
+    throw isErrno(error, 'EEXIST') ? damaged('it appears twice', path) : refused(path, error)
   }
 }
 

@@ -56,7 +56,7 @@ async function unpackEntry(zip: ZipFile, entry: Entry, tree: TreeWriter, signal?
   const { type, mode } = kindOf(entry)
   if (type === 'other') throw damaged('it is not a file, directory or symbolic link', name)
   if (entry.isEncrypted()) throw damaged('it is encrypted', name)
-  if (!entry.canDecodeFileData()) throw damaged('it is compressed in a way that is neither stored nor deflate', name)
+  if (!entry.canDecodeFileData()) throw damaged('its compression method is neither stored nor deflate', name)
   if (type === 'directory') return tree.directory(path, mode)
   if (path === '') throw damaged('it should be a directory', name)
   if (type === 'symlink' && entry.uncompressedSize > longestTarget) throw damaged('its target is too long', name)

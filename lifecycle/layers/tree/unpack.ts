@@ -36,7 +36,7 @@ export async function unpackTree(
   await publish(options, async tree => {
     const handler = new SubtreeHandler(tree, relativeName(toBytes(options.from)))
     await readTar(tar, handler, options)
-    if (!handler.found) throw new BaleError('input', `the archive holds nothing of ${options.from}`)
+    if (!handler.found) throw new BaleError('input', `the archive contains nothing of ${options.from}`)
   })
 }
 
@@ -152,14 +152,14 @@ class SubtreeHandler implements TarHandler {
     const path = relativeName(name)
     if (type === 'directory' && path !== this.#from && isAtOrBelow(this.#from, path)) return
     if (!isAtOrBelow(path, this.#from)) throw damaged(`it is not under /${this.#from}`, name)
-    if (isWhiteout(path)) throw damaged('it deletes something, which makes sense in an image only', name)
+    if (isWhiteout(path)) throw damaged('it deletes a file, which is only valid in an image', name)
     const below = path.slice(this.#from.length + 1)
     if (below === '' && type !== 'directory') throw damaged('it should be a directory', name)
     this.found = true
     if (type === 'directory') this.#tree.directory(below, mode)
     else if (type === 'file') this.#tree.beginFile(below, mode, mtime)
     else if (type === 'symlink') this.#tree.symlink(below, target)
-    else throw damaged(`it is a ${type}, which no cached layer has`, name)
+    else throw damaged(`it is a ${type}, which a cached layer cannot contain`, name)
   }
 
   data(chunk: Uint8Array): void {

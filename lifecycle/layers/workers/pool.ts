@@ -90,7 +90,7 @@ export class PooledWorker<Task extends { kind: string }, A extends Answers<Task>
 
   #fail(error: Error): void {
     this.#failure ??= new BaleError('failed', `a worker thread stopped: ${error.message}`, {
-      fix: 'install Bale again if it goes on',
+      fix: 'install Bale again if this happens again',
       cause: error,
     })
     this.#onFailure()

@@ -99,7 +99,7 @@ async function replaceable(path: string): Promise<string> {
 
 /** @throws BaleError always: every layer of an image must have come from `putLayer` */
 export function unknownLayer(digest: Digest, where: string): never {
-  throw new BaleError('failed', `the layer ${digest} was not put into the archive, so no image can be made of it`, {
+  throw new BaleError('failed', `the layer ${digest} was not written to the archive, so no image can use it`, {
     where,
   })
 }

@@ -80,7 +80,7 @@ function attempt<T>(path: string, call: () => T): T {
 }
 
 function changed(path: string): BaleError {
-  return new BaleError('filesystem', 'this temporary file was changed by somebody else', {
+  return new BaleError('filesystem', 'another process changed this temporary file', {
     where: path,
     fix: 'build again',
   })

@@ -72,7 +72,7 @@ export async function openTarFile(path: string, signal?: AbortSignal): Promise<T
       const place = find(name)
       if (place === undefined) return undefined
       if (place.size > maxBytes) {
-        throw new BaleError('input', `it has ${place.size} bytes, and at most ${maxBytes} are read`, {
+        throw new BaleError('input', `it has ${place.size} bytes, more than the limit of ${maxBytes}`, {
           where: `${path} ${name}`,
         })
       }

@@ -90,7 +90,7 @@ async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
     }
     const holdsSecrets = /"(?:auth|password|identitytoken|registrytoken)"/.test(bytes.toString('latin1'))
     if ((stat.mode & 0o004) !== 0 && holdsSecrets) {
-      warn?.(`everybody on this machine can read the passwords in ${path}`, `chmod 600 ${path}`)
+      warn?.(`every user of this machine can read the passwords in ${path}`, `chmod 600 ${path}`)
     }
     return bytes
   } catch (cause) {
@@ -98,7 +98,7 @@ async function readConfigFile(path: string, warn?: Warn): Promise<Buffer> {
     if (!isErrno(cause)) throw cause
     throw new BaleError('credentials', `cannot be read: ${cause.code}`, {
       where: path,
-      fix: 'let this user read it, or set DOCKER_CONFIG to another directory',
+      fix: 'make it readable for this user, or set DOCKER_CONFIG to another directory',
       cause,
     })
   }

@@ -35,7 +35,7 @@ export async function runHelper(name: string, server: string, options: HelperOpt
   try {
     value = JSON.parse(output)
   } catch {
-    throw failed('answered something other than JSON')
+    throw failed('did not answer with JSON')
   }
   const { Username, Secret } = (value ?? {}) as Record<string, unknown>
   if (typeof Username !== 'string' || typeof Secret !== 'string') throw failed('answered without Username and Secret')
@@ -102,7 +102,7 @@ function run(
       reject(error)
     }
     const cancel = (): void => end(signal?.reason as Error)
-    const timer = setTimeout(() => end(failed(`gave no answer within ${helperTimeout / 1000} s`)), helperTimeout)
+    const timer = setTimeout(() => end(failed(`did not answer within ${helperTimeout / 1000} s`)), helperTimeout)
     signal?.addEventListener('abort', cancel)
     child.on('error', cause => {
       const missing = isErrno(cause, 'ENOENT')
@@ -116,7 +116,7 @@ function run(
     })
     child.on('close', (code, signal) => {
       settle()
-      if (code === null) reject(failed(`was ended by ${signal}`))
+      if (code === null) reject(failed(`was killed by ${signal}`))
       else resolve({ code, output: Buffer.concat(chunks).toString('utf8') })
     })
     child.stdin.on('error', () => {}) // it may exit without reading its input

@@ -61,6 +61,10 @@ async function changeAuths(
     await rename(`${file}.tmp`, file)
   }).catch((error: unknown) => {
     if (!(error instanceof BaleError)) throw error
-    throw new BaleError('credentials', error.message, { where: file, fix: 'let this user write it', cause: error })
+    throw new BaleError('credentials', error.message, {
+      where: file,
+      fix: 'make it writable for this user',
+      cause: error,
+    })
   })
 }

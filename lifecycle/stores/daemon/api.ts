@@ -44,7 +44,7 @@ export function daemonApi(socketPath: string): DaemonApi {
     const [, address] = /^tcp:\/\/([^/]+)\/?$/.exec(socketPath) ?? []
     if (address !== undefined) return new Pool(`http://${address}`, options)
     if (!socketPath.includes('://')) return new Pool('http://localhost', { ...options, socketPath })
-    throw new BaleError('daemon', 'a daemon is spoken to by its socket, or by TCP without TLS', {
+    throw new BaleError('daemon', 'Bale connects to a daemon by its socket, or by TCP without TLS', {
       where: `DOCKER_HOST ${escaped(socketPath)}`,
       fix: 'set it to unix:///PATH or tcp://HOST:PORT, or leave it out',
     })
@@ -118,7 +118,7 @@ export function daemonApi(socketPath: string): DaemonApi {
       // The daemon answers 200 before it reads the archive. It reports errors in the body of the answer (O06).
       for await (const line of lines(exchange(request, signal))) {
         const words = errorIn(line)
-        if (words !== undefined) throw failureAt(request, socketPath, `it refuses the image: ${words}`)
+        if (words !== undefined) throw failureAt(request, socketPath, `it rejects the image: ${words}`)
       }
     },
 
@@ -173,14 +173,14 @@ const start =
 const reasons: Record<string, [words: string, fix?: string]> = {
   ENOENT: ['no daemon listens there', start],
   ENOTDIR: ['no daemon listens there', start],
-  ECONNREFUSED: ['no daemon listens there any more', start],
+  ECONNREFUSED: ['the daemon no longer listens there', start],
   ENOTSOCK: ['it is not a socket', 'give the path of the daemon’s socket'],
   EACCES: [
-    'this user may not talk to the daemon',
+    'this user has no permission to use the daemon',
     'add the user to the group docker, or store the image without a daemon',
   ],
   EPERM: [
-    'this user may not talk to the daemon',
+    'this user has no permission to use the daemon',
     'add the user to the group docker, or store the image without a daemon',
   ],
   UND_ERR_SOCKET: ['it closed the connection', 'look into its log'],

@@ -218,7 +218,7 @@ async function saveImage(api: DaemonApi, found: InspectedImage, context: SaveCon
   const saved = tar && (await readSavedImage(tar, '', description, signal))
   const same = saved?.image.imageId === found.id || sameLayers(saved?.image, found)
   if (saved !== undefined && same) return saved
-  throw new BaleError('daemon', `it saved another image than ${found.id}`, { where: description })
+  throw new BaleError('daemon', `it did not save the image ${found.id}, but another one`, { where: description })
 }
 
 /** The ID of the loaded image. Another client may already have given its names to another image. */
@@ -261,11 +261,11 @@ async function* counted(bytes: AsyncIterable<Uint8Array>, moved: (bytes: number)
 function tagOf(name: string): string {
   const reference = parseReference(name)
   if (reference.digest === undefined) return dockerName(reference)
-  throw new BaleError('arguments', `an image in a daemon cannot be given the name ${name}`, { fix: 'give a tag' })
+  throw new BaleError('arguments', `an image in a daemon cannot have the name ${name}`, { fix: 'give a tag' })
 }
 
 function unknownLayer(digest: Digest, where: string): never {
-  throw new BaleError('failed', `the layer ${digest} was not put into the store, so no image can be made of it`, {
+  throw new BaleError('failed', `the layer ${digest} was not written to the store, so no image can use it`, {
     where,
   })
 }

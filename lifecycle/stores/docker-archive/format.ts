@@ -133,7 +133,7 @@ function parseSaved(value: unknown, where: string): SavedImage {
     Array.isArray(list) && list.every(item => typeof item === 'string')
   const [names, layers] = [RepoTags ?? [], Layers ?? []]
   if (typeof Config !== 'string' || !isStrings(names) || !isStrings(layers)) {
-    throw new BaleError('input', 'does not have a Config, RepoTags and Layers of text', { where })
+    throw new BaleError('input', 'does not have a Config, RepoTags and Layers that are strings', { where })
   }
   return { config: Config, names: names.map(comparable), layers }
 }

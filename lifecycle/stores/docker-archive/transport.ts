@@ -13,7 +13,7 @@ export const dockerArchive = pathTransport({
     if (name === '') return ''
     const reference = parseReference(name)
     if (reference.digest === undefined) return dockerName(reference)
-    throw new BaleError('arguments', `${quoted(text)} names a digest, which a Docker archive cannot hold`, {
+    throw new BaleError('arguments', `${quoted(text)} has a digest, which a Docker archive cannot store`, {
       fix: 'give a tag',
     })
   },

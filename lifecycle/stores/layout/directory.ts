@@ -177,5 +177,5 @@ async function isRealDirectory(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found === undefined || found.isDirectory()) return
   const what = found.isSymbolicLink() ? 'a symbolic link' : 'a file'
-  throw new BaleError('input', `it is ${what} where an OCI layout has a directory`, { where: path })
+  throw new BaleError('input', `it is ${what}, but an OCI layout has a directory here`, { where: path })
 }

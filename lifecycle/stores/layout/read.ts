@@ -190,7 +190,7 @@ async function readBlob(
 ): Promise<Uint8Array> {
   const { digest, size } = descriptor
   if (size > maxBytes)
-    throw new BaleError('input', `${digest} has ${size} bytes, and at most ${maxBytes} are read`, { where })
+    throw new BaleError('input', `${digest} has ${size} bytes, more than the limit of ${maxBytes}`, { where })
   const bytes = await files.read(blobPath(digest), maxBytes)
   if (bytes === undefined) throw new BaleError('input', `the blob ${digest} is missing`, { where })
   if (bytes.length !== size || digestOf(bytes) !== digest) {

@@ -203,9 +203,9 @@ function documentsOf(image: Image): [Digest, Uint8Array][] {
 async function requireLayers(files: LayoutDirectory, image: Image): Promise<void> {
   for (const { digest, size } of image.manifest.layers) {
     if (await files.hasBlob(digest, size)) continue
-    throw new BaleError('failed', `the layer ${digest} is not in the store, so no image can be made of it`, {
+    throw new BaleError('failed', `the layer ${digest} is not in the store, so no image can use it`, {
       where: files.description,
-      fix: 'build again; nothing but Bale may delete files in there meanwhile',
+      fix: 'build again; only Bale may delete files in this directory',
     })
   }
 }

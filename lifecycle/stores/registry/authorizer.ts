@@ -80,7 +80,7 @@ export class Authorizer {
     if (challenge === undefined || credential === undefined) return undefined
     if (credential.kind === 'password') return this.#once(access, basicHeader(credential, this.#options.secrets), sent)
     const { registry } = this.#options
-    throw new BaleError('credentials', `${registry} wants a password, but there is a token for it`, {
+    throw new BaleError('credentials', `${registry} requires a password, but the stored credential is a token`, {
       where: reply.url.host,
       fix: `run docker login ${registry}`,
     })

@@ -108,7 +108,7 @@ export class Registry implements AsyncDisposable {
   /** The URL of a Location header, on the registry or elsewhere. */
   async locate(location: string | undefined, reply: Reply): Promise<URL> {
     const url = location === undefined ? null : URL.parse(location, reply.url.href)
-    if (url === null) throw failureAt(reply, 'the registry answered without a Location that could be followed')
+    if (url === null) throw failureAt(reply, 'the registry answered without a usable Location')
     if (url.protocol === reply.url.protocol) return url
     const origin = await this.#reach()
     if (url.protocol === 'http:' && url.hostname === origin.hostname) {
@@ -118,7 +118,10 @@ export class Registry implements AsyncDisposable {
     // A registry may be configured with an https URL although it only serves http.
     if (url.host === origin.host) return new URL(`${origin.origin}${url.pathname}${url.search}`)
     if (url.protocol === 'https:') return url
-    throw failureAt(reply, `the registry sends us from ${reply.url.protocol}// to ${url.protocol}//: not followed`)
+    throw failureAt(
+      reply,
+      `the registry redirects from ${reply.url.protocol}// to ${url.protocol}//, which Bale does not follow`,
+    )
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -48,7 +48,7 @@ export async function* openBlob(
 /** The whole of a small blob, verified. */
 export async function readBlob(registry: Registry, blob: Blob, limit: number, signal?: AbortSignal): Promise<Buffer> {
   if (blob.size > limit) {
-    throw new BaleError('registry', `${blob.digest} has ${blob.size} bytes, more than the ${limit} that are read`, {
+    throw new BaleError('registry', `${blob.digest} has ${blob.size} bytes, more than the limit of ${limit}`, {
       where: `${registry.host}/${blob.repository}`,
     })
   }
@@ -108,7 +108,7 @@ class Download {
     if (actual === digest) return
     throw new BaleError('registry', `the bytes of ${digest} have the digest ${actual}`, {
       where: `GET ${this.#registry.host}${this.#path}`,
-      fix: 'push the image again: the registry, or something before it, has changed this blob',
+      fix: 'push the image again: the registry, or a proxy, has changed this blob',
     })
   }
 

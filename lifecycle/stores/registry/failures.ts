@@ -36,7 +36,7 @@ export function refusalAt(reply: Reply, body: Uint8Array, asker: Asker, secrets:
   const { status } = reply
   const words = secrets.hide(wordsOf(body, reply.header('content-type')[0] ?? ''))
   const wait = parseRetryAfter(reply.header('retry-after')[0], Date.now())
-  const later = wait === undefined ? '' : `; it wants to be asked again in ${Math.ceil(wait / 1000)} s`
+  const later = wait === undefined ? '' : `; it allows the next request in ${Math.ceil(wait / 1000)} s`
   const mute = status === 401 && parseChallenges(reply.header('www-authenticate')).length === 0
   const how = mute ? ' without a usable way to log in' : ''
   const failure = failureAt(
@@ -72,21 +72,23 @@ function fixOf({ method, status }: { method: string; status: number }, asker: As
   const login =
     unusedLogin === undefined
       ? `run docker login ${host} or set CNB_REGISTRY_AUTH`
-      : `log in with the credentials that this job has in its variables: ${unusedLogin}`
+      : `log in with the credentials in the variables of this job: ${unusedLogin}`
   switch (status) {
     case 401:
       return asker.known ? `log in again: docker login ${host}` : login
     case 403:
-      return asker.known ? `let this account use the repository, or log in with another: docker login ${host}` : login
+      return asker.known
+        ? `give this account access to the repository, or log in with another account: docker login ${host}`
+        : login
     case 404:
       if (method === 'GET') return 'push the image again: a part of it is missing'
       return 'check the name of the repository, and whether it must be created first'
     case 407:
       return proxyFix
     case 413:
-      return 'raise the size of uploads that the registry, or the proxy before it, allows'
+      return 'raise the upload limit of the registry, or of the proxy in front of it'
     case 429:
-      return asker.known ? 'try again later' : `try again later; whoever logs in may have a higher limit: ${login}`
+      return asker.known ? 'try again later' : `try again later; a login may raise the limit: ${login}`
     default:
       return status >= 500 ? 'try again later' : undefined
   }
@@ -94,27 +96,27 @@ function fixOf({ method, status }: { method: string; status: number }, asker: As
 
 /** The meaning of the operating system's and undici's error codes, and whether another attempt may succeed. */
 const networkWords: Record<string, readonly [words: string, again: boolean, fix?: string]> = {
-  ENOTFOUND: ['there is no host of this name', false, 'check the name of the registry'],
-  EAI_AGAIN: ['the name of the host could not be looked up', true, 'check the network'],
-  ECONNREFUSED: ['nothing listens there', true, 'check that the registry runs, and its port'],
-  EHOSTUNREACH: ['there is no way to the host', true, 'check the network'],
-  ENETUNREACH: ['there is no way to the network', true, 'check the network'],
+  ENOTFOUND: ['the host does not exist', false, 'check the name of the registry'],
+  EAI_AGAIN: ['the host name could not be resolved', true, 'check the network'],
+  ECONNREFUSED: ['no server listens there', true, 'check that the registry runs, and its port'],
+  EHOSTUNREACH: ['the host is unreachable', true, 'check the network'],
+  ENETUNREACH: ['the network is unreachable', true, 'check the network'],
   ECONNRESET: ['the connection was reset', true],
   EPIPE: ['the connection was closed', true],
   ETIMEDOUT: ['the connection timed out', true],
   UND_ERR_SOCKET: ['the connection was closed', true],
   UND_ERR_CONNECT_TIMEOUT: [
-    'no connection came about in time',
+    'the connection could not be made in time',
     true,
     'check the network, and HTTPS_PROXY if there is one',
   ],
   UND_ERR_HEADERS_TIMEOUT: ['no answer came in time', true],
-  UND_ERR_BODY_TIMEOUT: ['the answer stopped coming', true],
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ['the answer has another length than it says', true],
+  UND_ERR_BODY_TIMEOUT: ['the answer stopped', true],
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: ['the length of the answer does not match its header', true],
   ERR_SSL_WRONG_VERSION_NUMBER: [
-    'it does not speak TLS there',
+    'the server does not use TLS on this port',
     false,
-    'use its https port; a registry without TLS is named in CNB_INSECURE_REGISTRIES',
+    'use its https port, or add a registry without TLS to CNB_INSECURE_REGISTRIES',
   ],
   UND_ERR_HEADERS_OVERFLOW: ['the headers of the answer are too long', false],
 }

@@ -102,7 +102,7 @@ export class HttpClient {
     if (body === undefined || body instanceof Uint8Array) return body
     const { limits } = this.#options
     const failure = new Transient(
-      failureAt({ method, url }, `nothing of the request was taken for ${limits.idle / 1000} s`),
+      failureAt({ method, url }, `the server read nothing of the request for ${limits.idle / 1000} s`),
     )
     return (async function* () {
       let size = smallPiece
@@ -212,7 +212,7 @@ async function* steady(
     if (waited > limits.idle) {
       if (came < (limits.slowest * waited) / 1000) {
         const rate = `${came} bytes in ${Math.round(waited / 1000)} s`
-        throw new Transient(failureAt(request, `the answer comes too slowly: ${rate}`))
+        throw new Transient(failureAt(request, `the answer is too slow: ${rate}`))
       }
       ;[waited, came] = [0, 0]
     }

@@ -20,7 +20,7 @@ export function proxyUrl(text = ''): string {
   // curl permits values without a scheme.
   const url = URL.parse(text.includes('://') ? text : `http://${text}`)
   if (url !== null && /^(https?|socks5?):$/.test(url.protocol)) return url.href
-  throw new BaleError('arguments', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is none', {
+  throw new BaleError('arguments', 'the URL of the proxy in HTTP_PROXY or HTTPS_PROXY is invalid', {
     fix: 'write http://host:port or http://user:password@host:port',
   })
 }

@@ -189,10 +189,11 @@ class RegistryStore implements ImageStore {
     const check = async (digest: Digest) => {
       const where = repositoryName(this.#repository)
       if (await this.#has(digest, signal)) return
-      if (!this.#sent.has(digest)) throw new BaleError('registry', `the layer ${digest} was never put there`, { where })
+      if (!this.#sent.has(digest))
+        throw new BaleError('registry', `the layer ${digest} was never stored there`, { where })
       // The storage of some registries is eventually consistent.
       throw new Transient(
-        new BaleError('registry', `the registry took the layer ${digest}, but does not have it`, { where }),
+        new BaleError('registry', `the registry accepted the layer ${digest}, but does not have it`, { where }),
       )
     }
     const worker = async () => {
@@ -234,7 +235,11 @@ class RegistryStore implements ImageStore {
     if (there !== undefined && digestOf(there.bytes) === manifest.digest) return tag
     const { code, message, where } = failure
     if (this.#onKeptTag === undefined)
-      throw new BaleError(code, message, { where, cause: failure, fix: 'use another tag: this one is another image’s' })
+      throw new BaleError(code, message, {
+        where,
+        cause: failure,
+        fix: 'use another tag: this tag belongs to another image',
+      })
     const byDigest: Name = { kind: 'digest', digest: manifest.digest }
     await this.#putManifest(manifest, byDigest, signal)
     this.#onKeptTag(this.#nameOf(tag), failure)

@@ -86,18 +86,18 @@ function tokenServer({ challenge, reply, asker, credential }: TokenRequest): URL
   const realm = challenge.parameters.get('realm') ?? ''
   const url = URL.parse(realm)
   if (url === null)
-    throw failureAt(reply, `the registry names no token server, but ${JSON.stringify(escaped(realm, 100))}`)
+    throw failureAt(reply, `the registry does not name a token server, but ${JSON.stringify(escaped(realm, 100))}`)
   const refuse = (why: string, fix?: string) =>
-    failureAt(reply, `the registry sends us to ${redacted(url)} for tokens, ${why}: not asked`, fix)
+    failureAt(reply, `the registry names ${redacted(url)} as its token server, ${why}; Bale does not use it`, fix)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse('which is neither https nor http')
-  if (url.username !== '' || url.password !== '') throw refuse('with a user name of its own')
-  if (reply.url.protocol === 'https:' && url.protocol === 'http:') throw refuse('where the password could be overheard')
+  if (url.username !== '' || url.password !== '') throw refuse('with a user name in the URL')
+  if (reply.url.protocol === 'https:' && url.protocol === 'http:') throw refuse('where others could read the password')
   if (reply.url.protocol === 'http:' && url.hostname !== reply.url.hostname) {
-    throw refuse(`another host, and over http nobody knows whether ${asker.registry} says so`)
+    throw refuse(`which is another host, and http does not prove that ${asker.registry} named it`)
   }
   if (reply.url.protocol === 'http:' && url.host !== reply.url.host && credential !== undefined) {
     throw refuse(
-      `another port, which would get the password, and over http nobody knows whether ${asker.registry} says so`,
+      `which is another port and would get the password, and http does not prove that ${asker.registry} named it`,
       'serve the registry over https, or its tokens at its own address',
     )
   }
@@ -110,14 +110,13 @@ function parseToken(bytes: Buffer, reply: Reply, secrets: Secrets): { token: str
   try {
     answer = JSON.parse(bytes.toString('utf8')) as typeof answer
   } catch {
-    throw new Transient(failureAt(reply, 'the token server answered something other than JSON'))
+    throw new Transient(failureAt(reply, 'the token server did not answer with JSON'))
   }
   const { token, access_token, expires_in } = answer ?? {}
   const found = [token, access_token].find(t => typeof t === 'string' && t !== '') as string | undefined
   if (found === undefined) throw failureAt(reply, 'the token server answered without a token')
   // The token goes into a header, where a line break would begin another header.
-  if (!/^[\x21-\x7e]+$/.test(found))
-    throw failureAt(reply, 'the token server answered with something that is not a token')
+  if (!/^[\x21-\x7e]+$/.test(found)) throw failureAt(reply, 'the token server did not answer with a token')
   secrets.add(found)
   const seconds = typeof expires_in === 'number' && expires_in > 0 ? expires_in : 60
   return { token: found, seconds }

@@ -36,7 +36,7 @@ export const registry: RegistryTransport = {
         ...(keepImmutableTags && {
           onKeptTag: (tag: string, { message }: BaleError) =>
             context.warn(
-              `${tag} keeps its image: ${message}; the new one has no tag there, and can be had by its digest`,
+              `${tag} keeps its image: ${message}; the new image has no tag there, but is available by its digest`,
             ),
         }),
         ...context.packing,

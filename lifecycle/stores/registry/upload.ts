@@ -87,7 +87,7 @@ export class Uploader {
     const sending = this.#send(session, pipe, name, signal)
     // The compressor must stop, since its output is no longer read.
     const unread = new Transient(
-      failureAt({ method: 'PATCH', url: session.location }, 'the registry answered before it had all'),
+      failureAt({ method: 'PATCH', url: session.location }, 'the registry answered before it had received all data'),
     )
     sending.then(
       () => pipe.fail(unread),

@@ -64,10 +64,10 @@ it.each<[number, object]>([
     403,
     {
       message: 'it answered 403 to GET: no luck',
-      fix: 'check the credentials of the cache, and what they may do there',
+      fix: 'check the credentials of the cache, and their permissions',
     },
   ],
-  [301, { fix: 'write the address, or the region, that it redirects to' }],
+  [301, { fix: 'give the address or the region that it redirects to' }],
 ])('fails on %s with what the server says', async (status, failure) => {
   const { storage } = await startDav(Array.from({ length: 3 }, () => status))
   expect(await failureOf(storage.get('a', 9))).toMatchObject({ code: 'cache', ...failure })

@@ -205,7 +205,9 @@ describe('the program', () => {
     const wrong = { AWS_SECRET_ACCESS_KEY: 'wr0ng-s3cret-access-key' }
     const { code, output } = await build(home, ['--cache-to', `${s3Place()},required`, '--verbose'], wrong)
     expect(code).toBe(1)
-    expect(output).toContain('the cache must be written, and cannot be: it answered 403 to GET: SignatureDoesNotMatch')
+    expect(output).toContain(
+      'the cache is required, but cannot be written: it answered 403 to GET: SignatureDoesNotMatch',
+    )
     expect(output).not.toContain('s3cret')
     expect(output).not.toContain('detect')
   })
