@@ -1,7 +1,7 @@
 import type { BuildContext, Component, Layer, LayerKey } from '../sdk/index.ts'
 import type { LockFile, LockReader } from './lock-file.ts'
 import type { Project } from './project.ts'
-import type { Npm, Registry } from './registry.ts'
+import type { Npm, Registry } from '../npm/registry.ts'
 import type { Runtime } from './runtime.ts'
 
 export type ManagerId = 'npm' | 'yarn' | 'berry' | 'pnpm' | 'bun'

@@ -2,8 +2,8 @@ import semver from 'semver'
 import type { BuildContext, Offer } from '../sdk/index.ts'
 import { denoPackage } from './deno/build.ts'
 import { bunPackage } from './managers/bun.ts'
-import { bundledNpm } from './managers/npm-tool.ts'
-import { Registry } from './registry.ts'
+import { bundledNpm } from '../npm/bundled.ts'
+import { Registry } from '../npm/registry.ts'
 import { nodePackage } from './runtime.ts'
 
 /** The versions of runtimes and package managers in npm's registry. */

@@ -2,7 +2,7 @@ import type { BuildContext, BuildResult } from '../sdk/index.ts'
 import { chooseManager } from './choose.ts'
 import type { ManagerJob } from './manager.ts'
 import { findProject } from './project.ts'
-import { Registry } from './registry.ts'
+import { Registry } from '../npm/registry.ts'
 import { provideNode } from './runtime.ts'
 import { requestedNode } from './version.ts'
 

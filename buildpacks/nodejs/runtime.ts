@@ -11,7 +11,7 @@ import {
   type VersionRequest,
 } from '../sdk/index.ts'
 import type { Project } from './project.ts'
-import type { Registry } from './registry.ts'
+import type { Registry } from '../npm/registry.ts'
 import { chooseNode, unpublishedNode } from './version.ts'
 
 /** npm's packages with the official binaries, and OpenSSL's names for their architectures. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type BuildContext, BuildpackError, packageUrl } from '../../sdk/index.ts'
-import type { Registry } from '../registry.ts'
+import type { Registry } from '../../npm/registry.ts'
 import type { Candidate } from './table.ts'
 
 /** Puts the program that starts the application into a layer of the image, in the version that the buildpack names. */

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import semver from 'semver'
 import { BuildpackError } from '../../sdk/index.ts'
 import type { ManagerRequest, ManagerSource } from '../manager.ts'
-import type { Registry } from '../registry.ts'
+import type { Registry } from '../../npm/registry.ts'
 
 /** @throws BuildpackError that names the nearest versions if there is none */
 export async function chooseVersion(

@@ -1,20 +1,10 @@
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
-import { readJson, requiredText, table, text } from '../../../lifecycle/spec/read.ts'
 import { packageUrl } from '../../sdk/index.ts'
 import type { ManagerJob, ManagerRequest } from '../manager.ts'
-import type { Npm } from '../registry.ts'
+import type { Npm } from '../../npm/registry.ts'
 import { chooseVersion, unpackTool } from './fetch.ts'
-
-/** The npm that the buildpack contains, beside main.cjs: bundle.json requests it. */
-export async function bundledNpm(buildpackDir: string): Promise<Npm & { readonly engines: string }> {
-  const dir = join(buildpackDir, 'npm')
-  const file = join(dir, 'package.json')
-  const root = readJson(await readFile(file), file)
-  const engines = table(root, 'engines')
-  return { version: requiredText(root, 'version'), dir, engines: (engines && text(engines, 'node')) ?? '*' }
-}
 
 /** The npm for versions of Node that the buildpack's npm does not support, from each line's own `engines`. */
 const olderLines = [

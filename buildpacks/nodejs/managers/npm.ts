@@ -7,7 +7,7 @@ import { type App, type Component, digestOf, keep, packageUrl, withTempDir } fro
 import { runNamedScript } from './scripts.ts'
 import { readNpmLock } from '../lock-file.ts'
 import type { Installation, ManagerJob, ManagerKind, PackageManager } from '../manager.ts'
-import { npmEnv } from '../registry.ts'
+import { npmEnv } from '../../npm/registry.ts'
 import { provideNpm, writeWrappers } from './npm-tool.ts'
 import { filesNamed, namesConfig, npmrcValues, userNpmrc } from './settings.ts'
 

@@ -1,8 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { type Env, expanded } from '../../npm/settings.ts'
 import { type App, digestOfFile } from '../../sdk/index.ts'
-
-export type Env = Readonly<Record<string, string>>
 
 /** True if a setting names another configuration file, which may name further files. */
 export function namesConfig(env: Env): boolean {
@@ -23,26 +22,6 @@ export function npmrcValues(npmrc: string, env: Env): string[] {
   return values.map(value => expanded(value, env))
 }
 
-/** Settings that name a file, relative to npm's working directory. `certfile` and `keyfile` apply to one registry. */
-const fileSetting = /^(\s*(?:\S*:)?(?:cafile|certfile|keyfile)\s*=\s*)(["']?)(.+?)\2\s*$/i
-
-/** An .npmrc for an npm that does not run in `dir`: relative paths become absolute. */
-export function npmrcFrom(dir: string, npmrc: string, env: Env): string {
-  const lines = npmrc.split(/\r?\n/).map(line => {
-    const [, start, , value] = fileSetting.exec(line) ?? []
-    return value === undefined || value.startsWith('~') ? line : `${start}${resolve(dir, expanded(value, env))}`
-  })
-  return lines.join('\n')
-}
-
-/** The same for settings in the environment. */
-export function npmSettingsFrom(dir: string, env: Env): Record<string, string> {
-  const named = Object.entries(env).filter(
-    ([name, value]) => /^npm_config_(cafile|userconfig|globalconfig)$/i.test(name) && value !== '',
-  )
-  return Object.fromEntries(named.map(([name, value]) => [name, resolve(dir, value)]))
-}
-
 /** The values of the user's own ~/.npmrc except passwords, which npm reads beside the application's; undefined if there is none. */
 export async function userNpmrc(env: Env): Promise<string | undefined> {
   const home = env['HOME']
@@ -52,9 +31,6 @@ export async function userNpmrc(env: Env): Promise<string | undefined> {
     .filter(line => !isSecret(line))
     .join('\n')
 }
-
-const expanded = (value: string, env: Env): string =>
-  value.replace(/\$\{([^}?]+)\??\}/g, (_, name: string) => env[name] ?? '')
 
 /** The files that values name, each with its content: `cafile=ca.pem`, `NPM_CONFIG_USERCONFIG=ci/npmrc`. */
 export async function filesNamed(app: App, values: readonly string[]): Promise<string[]> {

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
 import { type BuildContext, BuildpackError, withTempDir } from '../sdk/index.ts'
-import { npmrcFrom, npmSettingsFrom } from './managers/settings.ts'
+import { npmrcFrom, npmSettingsFrom } from './settings.ts'
 
 /** A copy of npm on disk. */
 export interface Npm {
@@ -134,6 +134,6 @@ async function checkArchive(dir: string, expected: string, name: string, where: 
   if (actual === digest) return
   throw new BuildpackError(`the registry's ${name} has the digest ${algorithm}.${actual}, not ${expected}`, {
     where,
-    fix: 'do not use it before you know why: check the registry, and the line in package.json',
+    fix: 'do not use it before you know why: check the registry, and what names the digest',
   })
 }
