@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DebianArchive } from '../debian/archive.ts'
 import { debianOffers } from '../debian/offers.ts'
+import { olderOffers } from '../debian/releases.ts'
 import {
   type App,
   type BuildContext,
@@ -34,7 +35,8 @@ import { buildWithSbt } from './sbt.ts'
 import { warnOfUnusedSettings } from './spring-boot.ts'
 import type { ImageFiles } from './start.ts'
 import { checkTomcatSettings } from './tomcat.ts'
-import { available, chooseVersion, dumpsReproducibly, olderReleases } from './version.ts'
+import { vendorOffers, chooseJava } from './vendor-builds.ts'
+import { chooseVersion, dumpsReproducibly, javaReleases, olderRelease } from './version.ts'
 
 /** Applications in Java and other JVM languages, with the build tools of buildToolOf. */
 export const java = defineBuildpack({
@@ -42,10 +44,15 @@ export const java = defineBuildpack({
   build,
   ownCommands: 'left',
   async offers(context) {
-    const jdks = available.map(major => `openjdk-${major}-jdk-headless`)
+    const own = javaReleases.filter(({ older }) => older === undefined)
+    const jdks = own.map(({ minor }) => `openjdk-${minor}-jdk-headless`)
     const found = await debianOffers(context, { Java: jdks, Maven: ['maven'] })
-    const more = "any release that the repositories of Maven's settings have, by BP_MAVEN_VERSION"
-    return found.map(offer => (offer.name === 'Maven' ? { ...offer, more } : offer))
+    const more: Readonly<Record<string, string | undefined>> = {
+      Java: olderOffers('Java', javaReleases),
+      Maven: "any release that the repositories of Maven's settings have, by BP_MAVEN_VERSION",
+    }
+    const withMore = found.map(offer => ({ ...offer, ...(more[offer.name] && { more: more[offer.name] }) }))
+    return [...withMore, ...(await vendorOffers(context))]
   },
 })
 
@@ -84,22 +91,18 @@ async function build(context: BuildContext): Promise<BuildResult> {
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
   const { app, env, log } = context
   const start = new Date()
-  const { major, why, instead } = await chooseVersion(app, env)
-  log.info(`Java ${major}: ${why}`)
-  if (instead) {
-    log.warning(
-      `${instead.where} asks for Java ${instead.value}, which Debian does not have: Java ${major} builds and runs the application`,
-      `Write ${major} there if the application runs with it.`,
-    )
-  }
-  if (major === '11') log.warning('Debian no longer mends Java 11', 'Use 17 or newer if the application runs with it.')
+  const chosen = await chooseVersion(app, env)
   const tool = await buildToolOf(app, env)
-  const gradle = tool === 'gradle' && !(await app.has('gradlew')) ? await chooseGradle(app, env, major) : undefined
+  const gradle =
+    tool === 'gradle' && !(await app.has('gradlew'))
+      ? await chooseGradle(app, env, chosen.wish?.major ?? chosen.major)
+      : undefined
   if (tool === 'maven') await checkMavenVersion(app, env)
   const ready = tool === undefined ? await findReady(app) : undefined
   checkTomcatSettings(env)
-  const archive = await DebianArchive.open(context, temp, { older: olderReleases[major] })
-  const jdk = await provideJdk(context, archive, major)
+  const archive = await DebianArchive.open(context, temp, { older: olderRelease(chosen.major) })
+  const { major, ...sources } = await chooseJava(context, archive, chosen, temp)
+  const jdk = await provideJdk(context, sources.jdk)
   const tools = { archive, jdk, temp }
   const built = tool === 'maven' ? await buildWithMaven(context, tools) : undefined
   if (tool === 'gradle') await buildWithGradle(context, { jdk, temp, gradle })
@@ -115,7 +118,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
       `Java ${major} makes other bytes of the same classes each time: builds without the previous image differ in that layer`,
       'Use Java 21 or newer, or leave BP_JVM_CDS_ENABLED out.',
     )
-  const jre = await provideJre(context, archive, { major, jdk, isRun: files.training !== undefined })
+  const jre = await provideJre(context, sources.jre, { major, jdk, isRun: files.training !== undefined })
   const switches = [...(files.switches ?? [])]
   if (jre !== undefined && files.training !== undefined)
     switches.push(await provideClassData(context, jre, files.training, switches))

@@ -1,7 +1,5 @@
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import type { DebianArchive, DebianPackage } from '../debian/archive.ts'
-import { debianComponents, libraryDir, unpackPackages } from '../debian/unpack.ts'
 import {
   type BuildContext,
   BuildpackError,
@@ -16,6 +14,7 @@ import {
   splitWords,
   withTempDir,
 } from '../sdk/index.ts'
+import type { JavaSource } from './java-source.ts'
 import { trustStoreSource, writeTrustStore } from './trust-store.ts'
 import { dumpsReproducibly, type Major } from './version.ts'
 
@@ -26,28 +25,27 @@ export interface Jdk {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Puts Debian's JDK into a build layer. It trusts the certificates of the build image, including those of a proxy or a binding. */
-export async function provideJdk(context: BuildContext, archive: DebianArchive, major: Major): Promise<Jdk> {
-  const { env, run, target } = context
-  const packages = await resolveJava(archive, `openjdk-${major}-jdk-headless`)
-  const version = versionOf(packages, `openjdk-${major}-jdk-headless`)
+/** Puts a JDK into a build layer. It trusts the certificates of the build image, including those of a proxy or a binding. */
+export async function provideJdk(context: BuildContext, source: JavaSource): Promise<Jdk> {
+  const { env } = context
+  const { version } = source
   const layer = await context.layer('jdk', {
-    title: `JDK ${version.replace(/-.*/, '')}`,
+    title: `JDK ${source.shown}`,
     types: { build: true, cache: true },
-    key: keyOf(packages, version, target.arch),
+    key: source.key,
     create: async dir => {
-      await unpackPackages(run, await archive.download(packages), dir)
-      const home = await homeOf(dir)
+      await source.unpack(dir)
+      const home = await source.home(dir)
       const security = join(home, 'lib/security')
       await rm(join(security, 'cacerts'), { force: true })
       await symlink(relative(security, join(dirname(dir), trustLayer, 'cacerts')), join(security, 'cacerts'))
       const own = { JAVA_HOME: override(home), PATH: prepend(join(home, 'bin'), ':') }
-      return { env: { build: { ...own, ...found(libraryDir(dir, target.arch)) } } }
+      return { env: { build: { ...own, ...found(source.libraries(dir)) } } }
     },
   })
-  const home = await homeOf(layer.path)
-  await provideTrust(context, { home, libraries: libraryDir(layer.path, target.arch) }, version)
-  const libraries = [libraryDir(layer.path, target.arch), env['LD_LIBRARY_PATH']].filter(Boolean).join(':')
+  const home = await source.home(layer.path)
+  const libraries = [source.libraries(layer.path), env['LD_LIBRARY_PATH']].filter(Boolean).join(':')
+  await provideTrust(context, { home, libraries: source.libraries(layer.path) ?? '' }, version)
   return {
     home,
     version,
@@ -74,45 +72,41 @@ async function provideTrust(
 /** The JVM of the image. */
 export interface Jre {
   readonly home: string
-  readonly env: Readonly<Record<string, string>>
+  readonly env: Readonly<Record<string, string | undefined>>
   /** A different JVM has a different digest. */
   readonly digest: string
 }
 
 /**
- * Puts Debian's JRE and its trust store into a layer of the image.
+ * Puts a JRE and its trust store into a layer of the image: what jlink makes of the JDK, or the source's own.
  * @param isRun whether the build also runs it: if the image reuses the previous layer, the build does not have its files
  */
 export async function provideJre(
   context: BuildContext,
-  archive: DebianArchive,
+  source: JavaSource,
   { major, jdk, isRun }: { major: Major; jdk: Jdk; isRun: boolean },
 ): Promise<Jre | undefined> {
-  const { run, target } = context
-  const name = `openjdk-${major}-jre-headless`
-  const packages = await resolveJava(archive, name)
-  const version = versionOf(packages, name)
+  const { run } = context
   const link = await linkArguments(context.env, jdk)
   const certificates = await packagedCertificates()
   const key = {
-    ...keyOf(packages, version, target.arch),
+    ...source.key,
     Certificates: digestOf(certificates),
     Program: digestOf(trustStoreSource),
     ...(link && { jlink: link.args.join(' ') }),
   }
   const { path } = await context.layer('jre', {
-    title: `${link?.what ?? 'JRE'} ${version.replace(/-.*/, '')}`,
+    title: `${link?.what ?? 'JRE'} ${source.shown}`,
     types: { launch: true, cache: isRun },
     key,
     create: async dir => {
-      await unpackPackages(run, await archive.download(packages), dir)
-      const home = await homeOf(dir)
+      await source.unpack(dir)
+      const home = await source.home(dir)
       if (link !== undefined) {
         await rm(home, { recursive: true })
         await run([join(jdk.home, 'bin/jlink'), ...link.args, '--output', home], { env: jdk.env, name: 'jlink' })
-        if (dumpsReproducibly(major)) await dumpClasses(context, home, libraryDir(dir, target.arch))
+        if (dumpsReproducibly(major)) await dumpClasses(context, home, source.libraries(dir))
       }
-      const libraries = libraryDir(dir, target.arch)
       await withTempDir(async temp => {
         const bundle = join(temp, 'certificates.pem')
         await writeFile(bundle, certificates)
@@ -125,16 +119,13 @@ export async function provideJre(
         })
       })
       const launch = { JAVA_HOME: override(home), PATH: prepend(join(home, 'bin'), ':'), LANG: byDefault('C.UTF-8') }
-      return { env: { launch: { ...launch, ...found(libraries) } } }
+      return { env: { launch: { ...launch, ...found(source.libraries(dir)) } } }
     },
-    sbom: () => {
-      const { name = 'debian', version = '13' } = target.distro ?? {}
-      return Promise.resolve(debianComponents(packages, `${name}-${version}`))
-    },
+    sbom: () => Promise.resolve(source.components),
   })
   if (!isRun) return undefined
-  const env = { LD_LIBRARY_PATH: libraryDir(path, target.arch) }
-  return { home: await homeOf(path), env, digest: digestOf(JSON.stringify(key)) }
+  const env = { LD_LIBRARY_PATH: source.libraries(path) }
+  return { home: await source.home(path), env, digest: digestOf(JSON.stringify(key)) }
 }
 
 /**
@@ -171,7 +162,7 @@ export async function provideLaunchProgram({ layer }: BuildContext, script: stri
  * The archive of JDK classes that the JVM maps into memory instead of parsing them at each start (JEP 341). jlink does not create it.
  * The options make the file the same on every machine.
  */
-async function dumpClasses({ run }: BuildContext, home: string, libraries: string): Promise<void> {
+async function dumpClasses({ run }: BuildContext, home: string, libraries: string | undefined): Promise<void> {
   const options = ['-Xshare:dump', '-XX:+UseG1GC', '-Xms128m', '-Xmx128m'] as const
   await run([join(home, 'bin/java'), ...options], {
     env: { LD_LIBRARY_PATH: libraries, JAVA_TOOL_OPTIONS: undefined },
@@ -208,39 +199,28 @@ export async function linkArguments(
     Number(/^\d+/.exec(jdk.version)?.[0]) < 21
       ? ['--compress', '2']
       : ['--strip-java-debug-attributes', '--compress', 'zip-6']
-  const files = await readdir(join(jdk.home, 'jmods')).catch(() => [])
-  const names = files.flatMap(name => (name.endsWith('.jmod') ? name.slice(0, -'.jmod'.length) : [])).toSorted()
-  const isAll = isJdk || enabled !== undefined || names.length === 0
-  const modules = isAll ? 'ALL-MODULE-PATH' : names.filter(name => !forDevelopers.test(name)).join(',')
-  const args = ['--add-modules', modules, ...(isAll ? [] : without), '--no-man-pages', '--no-header-files', ...smaller]
+  const isWhole = isJdk || enabled !== undefined
+  const { modules, areFiles } = await modulesOf(jdk.home)
+  const isAll = isWhole || modules.length === 0
+  const chosen = isAll ? modules : modules.filter(name => !forDevelopers.test(name))
+  // A JDK without module files makes its copy from itself, which it can do of all modules but jlink's.
+  const names =
+    isAll && areFiles ? 'ALL-MODULE-PATH' : chosen.filter(name => areFiles || name !== 'jdk.jlink').join(',')
+  const args = ['--add-modules', names, ...(isAll ? [] : without), '--no-man-pages', '--no-header-files', ...smaller]
   return { args, what: isJdk ? 'JDK' : enabled === undefined ? 'JRE' : 'JRE (jlink)' }
 }
 
-/** Packages that only maintainer scripts of Java's packages need: no script runs, and programs such as `su` do not belong in an image. */
-const forScripts =
-  /^(ca-certificates-java|java-common|default-jre-headless|util-linux|libpam.*|libaudit.*|libcap-ng0|libdb5.*|libblkid1|liblastlog2.*|libmount1|libsmartcols1|libudev1|libuuid1)$/
-
-async function resolveJava(archive: DebianArchive, name: string): Promise<DebianPackage[]> {
-  return (await archive.resolve([name])).filter(p => !forScripts.test(p.name))
+/** The modules of a JDK, as files of their own, or since Java 24 (JEP 493) only as part of the JDK. */
+async function modulesOf(home: string): Promise<{ modules: string[]; areFiles: boolean }> {
+  const files = await readdir(join(home, 'jmods')).catch(() => undefined)
+  if (files !== undefined) {
+    const modules = files.flatMap(name => (name.endsWith('.jmod') ? name.slice(0, -'.jmod'.length) : []))
+    return { modules: modules.toSorted(), areFiles: true }
+  }
+  const release = await readFile(join(home, 'release'), 'utf8').catch(() => '')
+  const listed = /^MODULES="([^"]*)"$/m.exec(release)?.[1]
+  return { modules: (listed?.split(' ') ?? []).toSorted(), areFiles: listed === undefined }
 }
 
-const found = (libraries: string): EnvChanges => ({ LD_LIBRARY_PATH: prepend(libraries, ':') })
-
-function keyOf(packages: readonly DebianPackage[], version: string, arch: string) {
-  return { Java: version, architecture: arch, 'Debian packages': digestOf(JSON.stringify(packages)) }
-}
-
-function versionOf(packages: readonly DebianPackage[], name: string): string {
-  const version = packages.find(p => p.name === name)?.version
-  if (version === undefined) throw new BuildpackError(`apt-get did not choose ${name}`)
-  return version
-}
-
-/** `usr/lib/jvm/java-21-openjdk-amd64`, without files for people at a desk. */
-async function homeOf(dir: string): Promise<string> {
-  const jvm = join(dir, 'usr/lib/jvm')
-  const name = (await readdir(jvm)).find(name => /^java-\d+-openjdk/.test(name))
-  if (name === undefined) throw new BuildpackError(`Debian's package has no Java in ${jvm}`)
-  await rm(join(jvm, name, 'docs'), { force: true })
-  return join(jvm, name)
-}
+const found = (libraries: string | undefined): EnvChanges =>
+  libraries === undefined ? {} : { LD_LIBRARY_PATH: prepend(libraries, ':') }

@@ -6,83 +6,120 @@ import {
   fromVersionFile,
   type VersionRequest,
 } from '../sdk/index.ts'
+import type { DebianRelease } from '../debian/releases.ts'
 import { parseManifest } from './archive.ts'
 import { buildToolOf } from './build-tool.ts'
 import { newestForGradle } from './gradle-version.ts'
+import { type BuildWish, isExact, parseRequest } from './vendor.ts'
 
-/** The major versions in Debian 13, the default first. */
-export const available = ['21', '25'] as const
+/** The major versions in Debian: in the stack's release, the default first, and for requests of exactly these in older releases. */
+export const javaReleases: readonly [DebianRelease, ...DebianRelease[]] = [
+  { minor: '21' },
+  { minor: '25' },
+  { minor: '17', older: 'bookworm' },
+  { minor: '11', older: 'bullseye' },
+]
+const usual = javaReleases[0].minor
+/** The major versions in Debian 13. */
+const available = javaReleases.filter(({ older }) => older === undefined).map(({ minor }) => minor)
+/** All of Debian's: `11`, `17`, `21`, `25`. */
+const offered = javaReleases.map(({ minor }) => minor).toSorted((a, b) => Number(a) - Number(b))
+/** The oldest version that the JRE's programs run on. */
+const oldestSupported = Number(offered[0])
 /** Whether class archives of a JVM with this version have the same bytes each time: those of 17 do not. */
 export const dumpsReproducibly = (major: Major): boolean => Number(major) >= 21
 
-/** Versions from an older Debian release, which also run on this one, for requests of exactly these. */
-export const olderReleases: Readonly<Record<string, string>> = { '11': 'bullseye', '17': 'bookworm' }
-/** All available versions: `11`, `17`, `21`, `25`. */
-export const offered = [...Object.keys(olderReleases), ...available] as const
 export type Major = string
 
+/** The older Debian release that has a major version: `bookworm`. */
+export const olderRelease = (major: Major): string | undefined =>
+  javaReleases.find(({ minor }) => minor === major)?.older
+
 export interface ChosenVersion {
+  /** Debian's version; without one, that of `wish`. */
   readonly major: Major
   /** The reason, for users. */
   readonly why: string
-  /** The request for a version that is not available; a newer one is used instead. */
+  /** The request for a version that Debian does not have; a newer one is used instead, unless `wish` is satisfied. */
   readonly instead?: VersionRequest
+  /** A build that Debian may not have: of a vendor, of an exact version, or of another major version. */
+  readonly wish?: BuildWish & {
+    /** Whether Debian's version is no substitute. */
+    readonly isRequired: boolean
+  }
+  /** A vendor in the request whose builds are not available. */
+  readonly unknownVendor?: string
 }
 
 type Env = Readonly<Record<string, string>>
 
 /**
- * The major version of Java for an application. A setting is satisfied, or it is an error. A file's version is satisfied, or replaced
- * by the next newer version with a warning, since that runs programs for older versions. A build's release or target is the oldest
- * version allowed among Debian 13's own, unless the wrapper's Gradle runs on none of these.
- * @throws BuildpackError for a setting that cannot be satisfied, or a version that is newer than all
+ * The version of Java for an application. A setting is satisfied, or it is an error. A file's version is satisfied, or replaced by the
+ * next newer version with a warning, since that runs programs for older versions. A build's release or target is the oldest version
+ * allowed among Debian 13's own, unless the wrapper's Gradle runs on none of these.
+ * @throws BuildpackError for an invalid version, or one that is older than all
  */
 export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> {
   const setting =
     firstSetting(env, 'BP_JVM_VERSION', 'RAILPACK_JDK_VERSION') ??
     (/java|jvm/i.test(env['GOOGLE_RUNTIME'] ?? 'java') ? firstSetting(env, 'GOOGLE_RUNTIME_VERSION') : undefined)
-  if (setting !== undefined) {
-    const major = majorOf(setting.value)
-    const found = offered.find(known => known === major)
-    if (found !== undefined) return { major: found, why: `${setting.name} is ${setting.value}` }
-    throw notOffered(setting.value, setting.name, major)
-  }
+  if (setting !== undefined) return choose({ value: setting.value, where: setting.name }, 'setting')
   const pin = await pinnedVersion(app)
-  if (pin !== undefined) {
-    const major = majorOf(pin.value)
-    if (major === undefined)
-      throw new BuildpackError(`${JSON.stringify(pin.value)} is not a version of Java`, { where: pin.where })
-    const found = atLeast(major, pin, offered)
-    const why = `${pin.where} asks for ${pin.value}`
-    return found === major ? { major: found, why } : { major: found, why, instead: pin }
-  }
+  if (pin !== undefined) return choose(pin, 'file')
   const target = await compilerTarget(app)
   const oldest = target && majorOf(target.value)
   const limit = (await buildToolOf(app, env)) === 'gradle' ? await newestForGradle(app, env) : undefined
-  if (limit !== undefined && Number(limit.major) < Number(available[0]) && Number(limit.major) >= Number(oldest ?? 0))
+  if (limit !== undefined && Number(limit.major) < Number(usual) && Number(limit.major) >= Number(oldest ?? 0))
     return limit
-  if (target !== undefined && oldest !== undefined)
-    return { major: atLeast(oldest, target), why: `${target.where} needs ${target.value} or newer` }
-  const made = parseManifest((await app.read('META-INF/MANIFEST.MF')) ?? '')['Build-Jdk-Spec']
-  if (made !== undefined && majorOf(made) !== undefined) {
-    const request = { value: made, where: 'META-INF/MANIFEST.MF' }
-    return { major: atLeast(majorOf(made) ?? '', request), why: `${request.where}: it was built with ${made}` }
+  if (target !== undefined && oldest !== undefined) {
+    return atLeast(oldest, target, `${target.where} needs ${target.value} or newer`)
   }
-  return { major: available[0], why: 'the default, as nothing asks for another' }
+  const made = parseManifest((await app.read('META-INF/MANIFEST.MF')) ?? '')['Build-Jdk-Spec']
+  const maker = made && majorOf(made)
+  if (made !== undefined && maker !== undefined) {
+    const request = { value: made, where: 'META-INF/MANIFEST.MF' }
+    return atLeast(maker, request, `${request.where}: it was built with ${made}`)
+  }
+  return { major: usual, why: 'the default, as nothing asks for another' }
 }
 
-function atLeast(major: string, { value, where }: VersionRequest, known: readonly string[] = available): Major {
-  const found = known.find(known => Number(known) >= Number(major))
-  if (found !== undefined) return found
-  throw notOffered(value, where, major)
+/** The version for a setting or a file that names the one to use. */
+function choose(request: VersionRequest, place: 'setting' | 'file'): ChosenVersion {
+  const { value, where } = request
+  const major = majorOf(value)
+  const isTooOld = major !== undefined && Number(major) < oldestSupported
+  if (major === undefined || (isTooOld && place === 'setting')) throw notOffered(value, where, major)
+  const why = place === 'setting' ? `${where} is ${value}` : `${where} asks for ${value}`
+  const debian = offered.find(known => Number(known) >= Number(major))
+  const base = { major: debian ?? major, why, ...(debian !== major && { instead: request }) }
+  if (isTooOld) return base
+  const parts = parseRequest(value)
+  const vendor = parts?.vendor
+  const unknown = parts?.unknownVendor !== undefined && { unknownVendor: parts.unknownVendor }
+  const isDebians = debian === major && vendor === undefined && !(parts !== undefined && isExact(parts.version))
+  if (isDebians || (parts?.unknownVendor !== undefined && debian !== undefined)) return { ...base, ...unknown }
+  const isRequired = place === 'setting' || debian === undefined
+  return { ...base, ...unknown, wish: { ...request, vendor, version: parts?.version ?? major, major, isRequired } }
 }
+
+/** The oldest of Debian 13's versions that is not older; or that version itself, if it is newer than all. */
+function atLeast(major: string, request: VersionRequest, why: string): ChosenVersion {
+  const found = available.find(known => Number(known) >= Number(major))
+  if (found !== undefined) return { major: found, why }
+  return { major, why, wish: { ...request, vendor: undefined, version: major, major, isRequired: true } }
+}
+
+/** Debian's versions, for errors: `11, 17, 21 or 25, which Debian has`. */
+export const debianVersions = `${offered.slice(0, -1).join(', ')} or ${offered.at(-1)}, which Debian has`
 
 function notOffered(value: string, where: string, major: string | undefined): BuildpackError {
   const nearest = offered.find(known => Number(known) >= Number(major)) ?? offered.at(-1)
-  return new BuildpackError(`Java ${value} is not available`, {
-    where,
-    fix: `${major === undefined ? '' : `the nearest is ${nearest}: `}write ${offered.slice(0, -1).join(', ')} or ${offered.at(-1)}, which Debian has`,
-  })
+  return new BuildpackError(
+    major === undefined
+      ? `${JSON.stringify(value.slice(0, 100))} is not a version of Java`
+      : `Java ${value} is not available`,
+    { where, fix: `${major === undefined ? '' : `the nearest is ${nearest}: `}write ${debianVersions}` },
+  )
 }
 
 /** `21`, `21.0.4+7`, `1.8`, `21.0.4-tem`, `temurin-21.0.4`, `21.*`. */
@@ -115,12 +152,24 @@ async function toolchain(app: App): Promise<VersionRequest | undefined> {
     const value =
       /JavaLanguageVersion\.of\(\s*['"]?(\d+)['"]?\s*\)/.exec(text)?.[1] ??
       /jvmToolchain\(\s*(\d+)\s*\)/.exec(text)?.[1]
-    if (value !== undefined) return { value, where: `${file} toolchain` }
+    if (value !== undefined) return { value: `${gradleVendor(text)}${value}`, where: `${file} toolchain` }
   }
   // maven.apache.org, "Guide to Using Toolchains": <toolchains><jdk><version>17</version>
   const version = /<toolchains>\s*<jdk>\s*<version>\s*\[?([\d.]+)/.exec((await app.read('pom.xml')) ?? '')?.[1]
   return version === undefined ? undefined : { value: version, where: 'pom.xml toolchain' }
 }
+
+/** Gradle's names of vendors (docs.gradle.org, JvmVendorSpec), as mise writes them: a toolchain accepts no other vendor. */
+const gradleVendors: Readonly<Record<string, string>> = {
+  ADOPTIUM: 'temurin-',
+  AMAZON: 'corretto-',
+  AZUL: 'zulu-',
+  BELLSOFT: 'liberica-',
+  MICROSOFT: 'microsoft-',
+  SAP: 'sapmachine-',
+}
+
+const gradleVendor = (text: string): string => gradleVendors[/\bJvmVendorSpec\.([A-Z]+)\b/.exec(text)?.[1] ?? ''] ?? ''
 
 /** The release that a build compiles for: a newer JDK can compile for it as well. */
 async function compilerTarget(app: App): Promise<VersionRequest | undefined> {

@@ -81,7 +81,6 @@ describe('the version of Java', () => {
       where: 'BP_JVM_VERSION',
       fix: 'the nearest is 11: write 11, 17, 21 or 25, which Debian has',
     })
-    expect(await failureOf(choose({ '.java-version': '26' }))).toMatchObject({ where: '.java-version' })
     expect(await failureOf(choose({ '.java-version': 'newest' }))).toMatchObject({ where: '.java-version' })
   })
 

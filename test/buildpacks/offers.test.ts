@@ -63,9 +63,17 @@ describe('the versions that a buildpack offers', () => {
       debian.packages[`openjdk-${major}-jdk-headless`] = { version: `1:${major}.0.9+10-1~deb13u1`, files: {} }
     }
     debian.packages['maven'] = { version: '3.9.9-1', files: {} }
-    const [java21, maven] = await offersOf(java, debian.runner)
-    expect(java21?.versions).toEqual(['21.0.9', '25.0.9'])
-    expect(maven).toMatchObject({ versions: ['3.9.9'], more: expect.stringContaining('BP_MAVEN_VERSION') as unknown })
+    const runner: Runner = (command, onLine) =>
+      command.argv.includes('pack')
+        ? Promise.resolve({ exitCode: 1, stdout: '', stderr: 'npm error network' })
+        : debian.runner(command, onLine)
+    const offers = await offersOf(java, runner, await bundledDir())
+    expect(offers).toMatchObject([
+      { versions: ['21.0.9', '25.0.9'], more: expect.stringContaining('Java 17 of bookworm') as unknown },
+      { versions: ['3.9.9'], more: expect.stringContaining('BP_MAVEN_VERSION') as unknown },
+      // mise itself comes from the npm registry, which this build cannot reach.
+      { name: 'Temurin', versions: [], more: 'the list of builds is out of reach' },
+    ])
   })
 
   it('are none of a buildpack that has no choice', async () => {

@@ -107,7 +107,7 @@ function direction(file: string, target: string): string | undefined {
 
 /** A buildpack uses the SDK, what buildpacks share, and the inner rooms of lifecycle/; never another language. */
 function buildpack(file: string, target: string): string | undefined {
-  const shared = ['sdk', 'debian']
+  const shared = ['sdk', 'debian', 'npm', 'mise']
   const [, own = ''] = file.split('/')
   const [part, other = ''] = target.split('/')
   if (part === 'lifecycle')

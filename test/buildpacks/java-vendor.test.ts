@@ -1,0 +1,228 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { DebianArchive } from '../../buildpacks/debian/archive.ts'
+import { linkArguments } from '../../buildpacks/java/jdk.ts'
+import { parseRequest } from '../../buildpacks/java/vendor.ts'
+import { chooseBuild, chooseJava, vendorOffers } from '../../buildpacks/java/vendor-builds.ts'
+import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
+import { App, type BuildContext, BuildpackError, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
+import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
+import { type Tree, writeTree } from '../helpers/tree.ts'
+
+const builds = [
+  'corretto-21.0.5.11.1',
+  'temurin-jre-21.0.5+11.0.LTS',
+  'temurin-21.0.5+11.0.LTS',
+  'temurin-21.0.10+7.0.LTS',
+  'temurin-22.0.2+9',
+  'temurin-26.0.1+8',
+  'zulu-crac-21.38.22',
+  'zulu-21.38.21',
+  '21.0.2',
+]
+
+/** A build on amd64, in which mise and the archive are fakes. `list` fails if it is undefined. */
+async function machine(list: readonly string[] | undefined = builds) {
+  const dir = await temporaryDirectory()
+  const commands: string[] = []
+  let output = ''
+  const add = (text: string) => void (output += text)
+  const notes = new Map<string, Readonly<Record<string, string>>>()
+  const layer = async (name: string, definition: LayerDefinition) => {
+    const known = notes.get(`${name} ${JSON.stringify(definition.key)}`)
+    const path = join(dir, name)
+    const current = known && (await definition.isCurrent?.({ dir: path, notes: known }))
+    if (known !== undefined && current?.keep !== false) return { name, path, notes: known, state: 'restored' as const }
+    // The program itself comes from npm's registry.
+    const made = name === 'mise' ? undefined : await definition.create(path)
+    notes.set(`${name} ${JSON.stringify(definition.key)}`, made?.notes ?? {})
+    return { name, path, notes: made?.notes ?? {}, state: 'created' as const, reason: '' }
+  }
+  const state: { list: readonly string[] | undefined } = { list }
+  const context = {
+    env: {},
+    platformDir: dir,
+    target: { os: 'linux', arch: 'amd64' },
+    log: new Log({ stdout: add, stderr: add }),
+    layer,
+    seal: () => {},
+    run: (argv: readonly string[]) => {
+      commands.push(argv.slice(1).join(' '))
+      if (state.list === undefined) throw new BuildpackError('mise ls-remote failed', { fix: 'check the network' })
+      const stdout = JSON.stringify(state.list.map(version => ({ version })))
+      return Promise.resolve({ exitCode: 0, stdout, stderr: '' })
+    },
+  } as unknown as BuildContext
+  const archive = {
+    resolve: ([name = '']) =>
+      Promise.resolve([{ name, version: `${/\d+/.exec(name)?.[0]}.0.9+10-1~deb13u1`, architecture: 'amd64' }]),
+  } as DebianArchive
+  const choose = async (tree: Tree, env: Record<string, string> = {}) => {
+    const app = join(dir, 'app')
+    await writeTree(app, tree)
+    const chosen = await chooseJava(context, archive, await chooseVersion(new App(app), env), dir)
+    return { major: chosen.major, shown: chosen.jdk.shown, components: chosen.jre.components }
+  }
+  return { choose, commands, state, context, output: () => output }
+}
+
+describe('a request for Java', () => {
+  it.each([
+    ['21', { vendor: undefined, unknownVendor: undefined, version: '21' }],
+    ['21.*', { vendor: undefined, unknownVendor: undefined, version: '21' }],
+    ['21.0.5-tem', { vendor: 'temurin', unknownVendor: undefined, version: '21.0.5' }],
+    ['17.0.9-amzn', { vendor: 'corretto', unknownVendor: undefined, version: '17.0.9' }],
+    ['temurin-21.0.5+11.0.LTS', { vendor: 'temurin', unknownVendor: undefined, version: '21.0.5+11.0.LTS' }],
+    ['openjdk64-17.0.1', { vendor: undefined, unknownVendor: undefined, version: '17.0.1' }],
+    ['adoptopenjdk-17.0.1+12', { vendor: 'temurin', unknownVendor: undefined, version: '17.0.1+12' }],
+    ['21.0.2-graalce', { vendor: undefined, unknownVendor: 'graalce', version: '21.0.2' }],
+    ['graalvm-community-21.0.2', { vendor: undefined, unknownVendor: 'graalvm-community', version: '21.0.2' }],
+    ['newest', undefined],
+  ])('%s has a vendor and a version', (text, parts) => {
+    expect(parseRequest(text)).toEqual(parts)
+  })
+})
+
+describe('the build of a vendor', () => {
+  const request = (vendor: string | undefined, version: string) => ({
+    vendor,
+    version,
+    major: majorOf(version) ?? '',
+    value: version,
+    where: '.sdkmanrc',
+  })
+
+  it.each([
+    [undefined, '22', 'temurin-22.0.2+9'],
+    ['temurin', '21', 'temurin-21.0.10+7.0.LTS'],
+    ['temurin', '21.0.5', 'temurin-21.0.5+11.0.LTS'],
+    ['temurin', '21.0.5+11', 'temurin-21.0.5+11.0.LTS'],
+    ['corretto', '21.0.5', 'corretto-21.0.5.11.1'],
+    ['zulu', '21.0.5', 'zulu-21.38.21'],
+    ['zulu', '21.38.21', 'zulu-21.38.21'],
+  ])('of %s %s is %s', (vendor, version, build) => {
+    expect(chooseBuild(builds, request(vendor, version))).toBe(build)
+  })
+
+  it.each([
+    ['temurin', '21.0.7', 'the nearest is temurin-21.0.10+7.0.LTS'],
+    ['temurin', '23', 'the nearest is temurin-26.0.1+8'],
+    ['temurin', '27', 'the nearest is temurin-26.0.1+8'],
+    ['liberica', '21', 'it has none of liberica at all'],
+  ])('of %s %s is not there, and the nearest one is named', async (vendor, version, fix) => {
+    expect(await failureOf(Promise.resolve().then(() => chooseBuild(builds, request(vendor, version))))).toMatchObject({
+      fix,
+    })
+  })
+})
+
+describe('Java', () => {
+  it.each<[Tree, Record<string, string>, string]>([
+    [{ '.java-version': '21' }, {}, '21.0.9+10'],
+    [{ '.java-version': '21.0.9' }, {}, '21.0.9+10'],
+    [{ '.java-version': '17' }, {}, '17.0.9+10'],
+    [{ '.sdkmanrc': 'java=21-open\n' }, {}, '21.0.9+10'],
+    [{ 'system.properties': 'java.runtime.version=1.8\n' }, {}, '11.0.9+10'],
+    [{ 'pom.xml': '<maven.compiler.release>22</maven.compiler.release>' }, {}, '25.0.9+10'],
+    [{}, { BP_JVM_VERSION: '21.*' }, '21.0.9+10'],
+  ])('of %j %j is Debian’s', async (tree, env, shown) => {
+    const { choose, commands } = await machine()
+    expect(await choose(tree, env)).toMatchObject({ shown })
+    expect(commands).toEqual([])
+  })
+
+  it.each<[Tree, Record<string, string>, string]>([
+    [{ '.sdkmanrc': 'java=21.0.5-tem\n' }, {}, 'temurin-21.0.5+11.0.LTS'],
+    [{ '.tool-versions': 'java temurin-21.0.5+11.0.LTS\n' }, {}, 'temurin-21.0.5+11.0.LTS'],
+    [{ 'mise.toml': '[tools]\njava = "corretto-21"\n' }, {}, 'corretto-21.0.5.11.1'],
+    [{ 'system.properties': 'java.runtime.version=zulu-21\n' }, {}, 'zulu-21.38.21'],
+    [{ '.java-version': '21.0.5' }, {}, 'temurin-21.0.5+11.0.LTS'],
+    [{ '.java-version': '22' }, {}, 'temurin-22.0.2+9'],
+    [{ 'pom.xml': '<maven.compiler.release>26</maven.compiler.release>' }, {}, 'temurin-26.0.1+8'],
+    [
+      {
+        'build.gradle':
+          'java { toolchain { languageVersion = JavaLanguageVersion.of(21); vendor = JvmVendorSpec.AMAZON } }',
+      },
+      {},
+      'corretto-21.0.5.11.1',
+    ],
+    [{}, { BP_JVM_VERSION: '21.0.5' }, 'temurin-21.0.5+11.0.LTS'],
+    [{}, { BP_JVM_VERSION: '22' }, 'temurin-22.0.2+9'],
+  ])('of %j %j is mise’s', async (tree, env, shown) => {
+    const { choose, commands, output } = await machine()
+    expect(await choose(tree, env)).toMatchObject({ shown, major: majorOf(shown) })
+    expect(commands).toEqual(['ls-remote --json java'])
+    expect(output()).toContain(`Java ${shown}: `)
+    expect(output()).not.toContain('Warning')
+  })
+
+  it('is in the bill of materials by its vendor', async () => {
+    const { choose } = await machine()
+    expect((await choose({ '.sdkmanrc': 'java=21.0.5-tem\n' })).components).toEqual([
+      {
+        name: 'temurin',
+        version: '21.0.5+11.0.LTS',
+        purl: 'pkg:generic/temurin@21.0.5%2B11.0.LTS',
+        cpe: 'cpe:2.3:a:oracle:openjdk:21.0.5:*:*:*:*:*:*:*',
+      },
+    ])
+  })
+
+  it('of a file is Debian’s with a warning, and of a setting an error, where there is no such build', async () => {
+    for (const list of [builds, undefined]) {
+      const { choose, output, state } = await machine()
+      state.list = list
+      expect(await choose({ '.sdkmanrc': 'java=21.0.7-tem\n' })).toMatchObject({ shown: '21.0.9+10' })
+      expect(output()).toContain('.sdkmanrc asks for Java 21.0.7-tem, which cannot be had')
+      expect(output()).toContain(list ? 'the nearest is temurin-21.0.10' : 'check the network')
+      expect(await failureOf(choose({}, { BP_JVM_VERSION: '21.0.7' }))).toMatchObject({
+        message: list ? 'Java 21.0.7: mise has no build temurin-21.0.7' : 'Java 21.0.7: mise ls-remote failed',
+        where: 'BP_JVM_VERSION',
+        fix: `${list ? 'the nearest is temurin-21.0.10+7.0.LTS' : 'check the network'}; write 11, 17, 21 or 25, which Debian has`,
+      })
+    }
+  })
+
+  it('of a vendor that is not known is Debian’s with a warning', async () => {
+    const { choose, output, commands } = await machine()
+    expect(await choose({ '.sdkmanrc': 'java=21.0.2-graalce\n' })).toMatchObject({ shown: '21.0.9+10' })
+    expect(output()).toContain('there are no builds of graalce here')
+    expect(commands).toEqual([])
+  })
+
+  it('is the same without the network, and a newer one as soon as the list has it', async () => {
+    const { choose, commands, state, output } = await machine()
+    const [exact, line] = [{ '.sdkmanrc': 'java=21.0.5-tem\n' }, { '.sdkmanrc': 'java=21-tem\n' }]
+    for (const tree of [exact, line]) await choose(tree)
+    commands.length = 0
+    state.list = undefined
+    expect(await choose(exact)).toMatchObject({ shown: 'temurin-21.0.5+11.0.LTS' })
+    expect(commands).toEqual([])
+    expect(await choose(line)).toMatchObject({ shown: 'temurin-21.0.10+7.0.LTS' })
+    expect(output()).toContain('the list of builds is out of reach')
+    state.list = [...builds, 'temurin-21.0.11+9.0.LTS']
+    expect(await choose(line)).toMatchObject({ shown: 'temurin-21.0.11+9.0.LTS' })
+  })
+
+  it('lists the usual vendor’s builds', async () => {
+    const { context, state } = await machine()
+    expect(await vendorOffers(context)).toMatchObject([
+      { name: 'Temurin', versions: ['26.0.1+8', '22.0.2+9', '21.0.10+7.0.LTS', '21.0.5+11.0.LTS'] },
+    ])
+    state.list = undefined
+    expect(await vendorOffers(context)).toMatchObject([{ versions: [], more: 'the list of builds is out of reach' }])
+  })
+})
+
+describe('a JDK without module files', () => {
+  it('gives a JRE the modules that its release file names, except jlink’s own', async () => {
+    const home = await temporaryDirectory()
+    await writeTree(home, { release: 'JAVA_VERSION="25.0.1"\nMODULES="java.base jdk.jlink jdk.zipfs"\n' })
+    const jdk = { home, version: '25.0.1+8' }
+    const modulesOf = async (env: Record<string, string>) => (await linkArguments(env, jdk))?.args[1]
+    expect(await modulesOf({})).toBe('java.base,jdk.zipfs')
+    expect(await modulesOf({ BP_JVM_TYPE: 'JDK' })).toBe('java.base,jdk.zipfs')
+  })
+})
