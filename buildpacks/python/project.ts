@@ -44,6 +44,7 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   // Many repositories have a pyproject.toml that contains only settings of a linter.
   if (/^\[project\]/m.test(pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   if (await app.has('setup.py')) return { kind: 'package', file: 'setup.py' }
+  if (await isOlderPackage(app, pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   const listed = await app.firstOf(requirementsFiles)
   if (listed !== undefined) return { kind: 'requirements', files: [listed] }
   const misspelt = await findMisspelt(app)
@@ -52,6 +53,14 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   if (conda !== undefined) return { kind: 'conda', file: conda }
   const file = await app.firstOf([...startFiles, 'manage.py'])
   return file === undefined ? undefined : { kind: 'plain', file }
+}
+
+/** A package that pip builds, and that has its metadata in setup.cfg or in Flit's table, from before `[project]`. */
+async function isOlderPackage(app: App, pyproject: string): Promise<boolean> {
+  const document = parsed(pyproject)
+  if (document['build-system'] === undefined) return false
+  if (tableOf(tableOf(document['tool'])['flit'])['metadata'] !== undefined) return true
+  return /^\[(?:metadata|options)\]/m.test((await app.read('setup.cfg')) ?? '')
 }
 
 /**

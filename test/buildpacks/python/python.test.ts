@@ -585,6 +585,8 @@ describe('packages', () => {
     [{ Pipfile: '' }, 'pipenv lock'],
     [{ 'setup.py': '' }, 'pip install --editable .'],
     [{ 'pyproject.toml': '[build-system]\n[project]\n' }, 'pip install --editable .'],
+    [{ 'pyproject.toml': '[build-system]\n', 'setup.cfg': '[metadata]\nname = shop\n' }, 'pip install --editable .'],
+    [{ 'pyproject.toml': '[build-system]\n[tool.flit.metadata]\nmodule = "shop"\n' }, 'pip install --editable .'],
   ])('of %j: %s', async (app, command) => {
     const { project, debian } = await pythonProject({ ...app, 'app.py': 'print()' })
     const { output, exitCode } = await project.build()
