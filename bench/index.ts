@@ -47,8 +47,15 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     markdown: { type: 'boolean', default: false },
     runs: { type: 'string', default: '5' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
+if (values.help) {
+  process.stdout.write(`npm run bench -- [PIECE…] [--small | --full] [--runs N] [--json | --markdown]
+Pieces: ${Object.keys(pieces).join(', ')}
+`)
+  process.exit(0)
+}
 const chosen = Object.keys(pieces).filter(name => positionals.length === 0 || positionals.includes(name))
 const unknown = positionals.find(name => !(name in pieces))
 if (unknown !== undefined) throw new Error(`there is no piece ${unknown}, but ${Object.keys(pieces).join(', ')}`)

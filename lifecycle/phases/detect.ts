@@ -159,9 +159,12 @@ export async function loadDescriptors(
   buildpacks: BuildpacksDir,
 ): Promise<Map<string, BuildpackDescriptor>> {
   const found = new Map<string, BuildpackDescriptor>()
+  // Marked before the first await: a few composites that name each other twice would be read billions of times.
+  const begun = new Set<string>()
   const load = async (element: OrderElement): Promise<void> => {
     const key = `${element.id}@${element.version}`
-    if (found.has(key)) return
+    if (begun.has(key)) return
+    begun.add(key)
     const { descriptor } = await buildpacks.find(element.id, element.version)
     found.set(key, descriptor)
     await Promise.all((descriptor.order ?? []).flat().map(load))

@@ -37,6 +37,18 @@ describe('detect', () => {
     expect(await readFile(join(dir, 'runs'), 'utf8')).toBe('run\n')
   })
 
+  it('reads composites that name each other twice only once, and refuses what they multiply to', async () => {
+    const dir = await temporaryDirectory()
+    const element = (id: string) => `[[order]]\n[[order.group]]\nid = "${id}"\nversion = "1.0.0"\n`
+    const levels = Array.from({ length: 30 }, (_, n): [string, string] => [
+      `buildpacks/level${n}/1.0.0/buildpack.toml`,
+      `api = "0.11"\n[buildpack]\nid = "level${n}"\nversion = "1.0.0"\n${element(`level${n + 1}`).repeat(2)}`,
+    ])
+    const tree = { ...Object.fromEntries(levels), ...buildpack('level30', {}) }
+    const input = await detectInput(dir, tree, order(['level0']))
+    await expect(detect(input)).rejects.toThrow('the order expands to more than 10000 groups')
+  })
+
   it('expands a composite buildpack in place', async () => {
     const dir = await temporaryDirectory()
     const composite = {

@@ -119,15 +119,26 @@ const unique = <T extends { readonly image: string }>(images: readonly T[]): T[]
   ...new Map(images.map(image => [image.image, image])).values(),
 ]
 
-/** Expands the composite buildpacks of an order, down to a number of levels. */
+/** The maximum of buildpacks in an expanded order: a few composites can multiply to billions. */
+const maxElements = 10_000
+
+/**
+ * Expands the composite buildpacks of an order, down to a number of levels.
+ * @throws BaleError 'input' for an order that becomes too large
+ */
 export function expand(
   groups: readonly (readonly OrderElement[])[],
   listed: ReturnType<typeof listedBuildpacks>,
   depth: number,
   path: readonly string[] = [],
+  shown = { count: 0 },
 ): readonly Group[] {
   return groups.map(group => ({
     group: group.map(({ id, version, optional }): Element => {
+      if (++shown.count > maxElements && path.length > 0)
+        throw new BaleError('input', `with all composites the order has more than ${maxElements} buildpacks`, {
+          fix: 'show fewer levels: --depth 1',
+        })
       const found = listed.find(b => b.id === id && (version === '' || b.version === version))
       const name = `${id}@${found?.version ?? version}`
       const isOpen = found?.order !== undefined && depth > 1 && !path.includes(name)
@@ -135,7 +146,7 @@ export function expand(
         id,
         version: (found?.version ?? version) || undefined,
         optional: optional || undefined,
-        order: isOpen ? expand(found.order ?? [], listed, depth - 1, [...path, name]) : undefined,
+        order: isOpen ? expand(found.order ?? [], listed, depth - 1, [...path, name], shown) : undefined,
       }
     }),
   }))
