@@ -36,7 +36,8 @@ export async function requestedToolchain({
 }
 
 function checked({ value: text, where }: Located): Located {
-  const value = text.replace(/^v(?=\d)/, '').replace(/\.[x*]$/, '')
+  // `latest` is what mise and asdf call the newest stable version.
+  const value = text === 'latest' ? 'stable' : text.replace(/^v(?=\d)/, '').replace(/\.[x*]$/, '')
   if (/^(stable|beta|nightly|\d+\.\d+(\.\d+)?)(-\d{4}-\d{2}-\d{2})?$/.test(value)) return { value, where }
   throw new BuildpackError(`${JSON.stringify(text.slice(0, 100))} is not a toolchain of Rust`, {
     where,

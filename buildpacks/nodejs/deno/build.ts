@@ -1,5 +1,6 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import semver from 'semver'
 import {
   type BuildContext,
   type BuildResult,
@@ -10,6 +11,7 @@ import {
   drop,
   firstSetting,
   fromToolFiles,
+  fromVersionFile,
   type Layer,
   packageUrl,
 } from '../../sdk/index.ts'
@@ -91,13 +93,19 @@ async function provideDeno(context: BuildContext, registry: Registry): Promise<L
   })
 }
 
+/** @throws BuildpackError for a text that is not a version or a range */
 async function requested({ app, env }: BuildContext): Promise<ManagerRequest> {
   const setting = firstSetting(env, 'BP_DENO_VERSION', 'RAILPACK_DENO_VERSION')
-  if (setting) return { range: setting.value, where: setting.name }
-  const dvmrc = (await app.read('.dvmrc'))?.trim()
-  if (dvmrc) return { range: dvmrc, where: '.dvmrc' }
-  const tool = await fromToolFiles(app, 'deno')
-  return tool ? { range: tool.value, where: tool.where } : { range: '2.x', where: 'the absence of a version' }
+  const { value, where } = setting
+    ? { value: setting.value, where: setting.name }
+    : ((await fromVersionFile(app, '.dvmrc')) ??
+      (await fromToolFiles(app, 'deno')) ?? { value: '2.x', where: 'the absence of a version' })
+  const range = ['latest', 'stable'].includes(value) ? '*' : value
+  if (semver.validRange(range) !== null) return { range, where }
+  throw new BuildpackError(`${JSON.stringify(value.slice(0, 100))} is not a version of Deno or a range of versions`, {
+    where,
+    fix: 'write for example "2.x"',
+  })
 }
 
 /** The application's imports, in the cache that Deno uses in the image. No code of the application runs at this point. */

@@ -105,6 +105,8 @@ describe('Deno', () => {
     ['a setting', {}, { BP_DENO_VERSION: '2.8.0' }, 'Deno 2.8.0: BP_DENO_VERSION asks for 2.8.0'],
     ['.dvmrc', { '.dvmrc': '1.46.3\n' }, {}, 'Deno 1.46.3: .dvmrc asks for 1.46.3'],
     ['.tool-versions', { '.tool-versions': 'deno 2.8.0\n' }, {}, 'Deno 2.8.0: .tool-versions asks for 2.8.0'],
+    ['mise.toml', { 'mise.toml': '[tools]\ndeno = "latest"\n' }, {}, 'Deno 2.9.6: mise.toml asks for *'],
+    ['no version', { '.dvmrc': 'canary' }, {}, 'Error: .dvmrc: "canary" is not a version of Deno or a range'],
     ['nobody who can have it', { '.dvmrc': '9.0.0' }, {}, 'Error: .dvmrc: no version of Deno satisfies "9.0.0"'],
   ])('has the version of %s', async (_name, files, env, expected) => {
     const { project } = await denoProject({ ...app, ...files }, env)

@@ -82,6 +82,7 @@ describe('the toolchain', () => {
     ],
     ['.tool-versions', { '.tool-versions': 'rust 1.85.1\n' }, 'Rust 1.85.1: .tool-versions asks for 1.85.1'],
     ['mise.toml', { 'mise.toml': '[tools]\nrust = "1.85"\n' }, 'Rust 1.85.1: mise.toml asks for 1.85'],
+    ['mise.toml', { 'mise.toml': '[tools]\nrust = "latest"\n' }, 'Rust 1.85.1: mise.toml asks for stable'],
     [
       'an older rust-version',
       { 'Cargo.toml': manifest('shop', 'rust-version = "1.70"\n') },
