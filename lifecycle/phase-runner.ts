@@ -44,12 +44,16 @@ export function engineRunner(
   }
 }
 
-async function runPhaseBinary(
-  phase: BuildpackPhase,
+/**
+ * Runs a phase binary in an engine until it and every process that it started have ended.
+ * @throws BaleError the phase's own error, if it reported one
+ */
+export async function runPhaseBinary(
+  phase: BuildpackPhase | 'extend',
   engine: Engine,
   run: Omit<EngineRun, 'onOutput'>,
   reporter: Reporter,
-  limits: RunLimits,
+  limits: RunLimits = {},
   callerSignal?: AbortSignal,
 ): Promise<void> {
   using output = readPhase(reporter, limits)
@@ -108,7 +112,7 @@ type FailureEvent = Extract<StreamedEvent, { type: 'failed' }>
 /**
  * Returns the phase's own error, if it reported one. It is text from inside a sandbox: only its code and message are used.
  */
-export function explainPhase(phase: BuildpackPhase, status: ExitStatus, event?: FailureEvent): BaleError {
+export function explainPhase(phase: BuildpackPhase | 'extend', status: ExitStatus, event?: FailureEvent): BaleError {
   if (event !== undefined) return failureFromSandbox(event)
   const known = 'code' in status ? statuses[phase][status.code] : undefined
   if (known !== undefined) return new BaleError(...known, { fix: 'see its messages above' })
@@ -126,12 +130,13 @@ const statusesOfBoth: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   11: ['platform-api', "the builder's lifecycle does not support the Platform API"],
   12: ['buildpack-api', "the builder's lifecycle does not support the API of a buildpack"],
 }
-const statuses: Record<BuildpackPhase, Readonly<Record<number, readonly [ErrorCode, string]>>> = {
+const statuses: Record<BuildpackPhase | 'extend', Readonly<Record<number, readonly [ErrorCode, string]>>> = {
   detect: {
     ...statusesOfBoth,
     20: ['nothing-detected', 'no group of buildpacks fits this source'],
     21: ['detect-errored', 'no group of buildpacks fits this source, and at least one of them failed'],
   },
+  extend: statusesOfBoth,
   build: { ...statusesOfBoth, 51: ['buildpack-failed', 'a buildpack failed to build'] },
 }
 

@@ -17,7 +17,7 @@ import {
 import { type BuildOutput, type Exported, type ImageSettings, exportImage } from './phases/export.ts'
 import { restore } from './phases/restore.ts'
 import type { PlatformFeatures } from './spec/api.ts'
-import type { Analyzed, GroupElement, RunImageMetadata } from './spec/types.ts'
+import type { Analyzed, Group, GroupElement, RunImageMetadata } from './spec/types.ts'
 import type { Destination } from './stores/open.ts'
 
 /** The images of a build. */
@@ -32,8 +32,8 @@ export interface PipelineImages extends Omit<AnalyzeInput, 'destinations' | 'rep
 /** The files that carry results from phase to phase. Buildpacks can write there, so everything read back is hostile. */
 export interface PhaseFiles extends Omit<BuildOutput, 'group'> {
   writeAnalyzed(analyzed: Analyzed): Promise<void>
-  /** Reads the group of detect, and checks it against the buildpacks of the build environment (X28). */
-  readGroup(): Promise<readonly GroupElement[]>
+  /** Reads the group of detect, and checks it against the buildpacks and extensions of the build environment (X28). */
+  readGroup(): Promise<Group>
 }
 
 /** The input of analyze and detect. */
@@ -53,10 +53,20 @@ export interface PipelineInput extends DetectionInput {
   /** The owner of restored layers. Set for root, whose buildpacks run as another user. */
   readonly restoredOwner?: Owner | undefined
   readonly settings: ImageSettings
+  /** Applies what the image extensions of the group have generated, if it has any. */
+  readonly extend?: (extensions: readonly GroupElement[], analysis: Analysis, signal: AbortSignal) => Promise<Extended>
   /** Chooses another run image for the output of build. If absent, or for undefined, the run image of analyze is used. */
   readonly chooseRunImage?: (output: BuildOutput, signal: AbortSignal) => Promise<SelectedRunImage | undefined>
   /** Inspects the output of build before export. Throws to prevent the image. */
   readonly checkOutput?: (output: BuildOutput, runImage: Image, signal: AbortSignal) => Promise<void>
+}
+
+/** The images that image extensions have changed. */
+export interface Extended {
+  /** Runs build in the extended build image. Absent if it is as it was. */
+  readonly runner?: PhaseRunner | undefined
+  /** The run image that they select, or that they extend; absent if it stays as it was. */
+  readonly runImage?: (SelectedRunImage & { readonly extended?: Image | undefined }) | undefined
 }
 
 export interface PipelineResult extends Exported {
@@ -74,7 +84,11 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   const [destination] = images.destinations
   const phase = phaseTimer(reporter)
 
-  const { analysis, group } = await runDetection(input, signal)
+  const { analysis, group, extensions } = await runDetection(input, signal)
+  const extended: Extended =
+    extensions.length === 0
+      ? {}
+      : await phase('extend', async () => (await input.extend?.(extensions, analysis, signal)) ?? {})
   const moved = movedFrom(analysis.previous?.image, appDir.image)
   if (moved !== undefined)
     reporter.event({
@@ -100,18 +114,20 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
   )
   const output = { layersDir, appDir, group, owner }
   const runImage = await phase('build', async () => {
-    await runner.run('build', signal)
+    await (extended.runner ?? runner).run('build', signal)
     // From here on, all processes of buildpacks have ended. Their output is not trusted.
-    const chosen = (await input.chooseRunImage?.(output, signal)) ?? analysis.runImage
-    await input.checkOutput?.(output, chosen.image, signal)
-    return chosen
+    const chosen = extended.runImage ?? (await input.chooseRunImage?.(output, signal)) ?? analysis.runImage
+    const image = extended.runImage?.extended ?? chosen.image
+    await input.checkOutput?.(output, image, signal)
+    return { image, chosen }
   })
 
   const exported = await phase('export', async () =>
     exportImage(
       {
         output,
-        runImage: { image: runImage.image, metadata: await images.describe(runImage) },
+        // The record names the image below the extensions' layers.
+        runImage: { image: runImage.image, metadata: await images.describe(runImage.chosen) },
         previous: analysis.previous,
         destination,
         cache,
@@ -132,18 +148,22 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
 export async function runDetection(
   { images, files, runner, features, reporter }: DetectionInput,
   signal: AbortSignal,
-): Promise<{ readonly analysis: Analysis; readonly group: readonly GroupElement[] }> {
+): Promise<{
+  readonly analysis: Analysis
+  readonly group: readonly GroupElement[]
+  readonly extensions: readonly GroupElement[]
+}> {
   const phase = phaseTimer(reporter)
   const analysis = await phase('analyze', async () => {
     const found = await analyze({ ...images, reporter }, signal)
     await files.writeAnalyzed(analyzedOf(found, images.naming, features))
     return found
   })
-  const group = await phase('detect', async () => {
+  const { buildpacks: group, extensions } = await phase('detect', async () => {
     await runner.run('detect', signal)
     return files.readGroup()
   })
-  return { analysis, group }
+  return { analysis, group, extensions }
 }
 
 /** The application's path in the last build, if it differs: files of buildpacks may contain the path. */

@@ -68,6 +68,9 @@ async function makePaketo(dir: string): Promise<string> {
       shellBuildpack('paketo-buildpacks/label', '1.0.0', { build: says('label') }),
       {
         'cnb/order.toml': `${group('paketo-buildpacks/java-azure')}\n[[order-extensions]]\n[[order-extensions.group]]\nid = "paketo-community/ubi"\nversion = "1.0.0"\n`,
+        'cnb/extensions/paketo-community_ubi/1.0.0/extension.toml':
+          'api = "0.9"\n[extension]\nid = "paketo-community/ubi"\nversion = "1.0.0"\n',
+        'cnb/extensions/paketo-community_ubi/1.0.0/bin/detect': { script: 'exit 100' },
         'cnb/run.toml': '[[images]]\nimage = "registry.invalid/run:base"\nmirrors = ["mirror.invalid/run:base"]\n',
         'cnb/build-config/env/BP_FROM_BUILDER.default': 'operator',
       },
@@ -168,11 +171,11 @@ describe('a builder image in the shape of Heroku’s, with the lifecycle that it
 })
 
 describe('a builder image in the shape of Paketo’s', () => {
-  it('builds with composites of composites, old APIs, and without its extensions, with a warning', async () => {
+  it('builds with composites of composites, old APIs, and without an extension that does not detect', async () => {
     const built = await build(paketo)
     expect(built.code, built.output).toBe(0)
     expect(built.output).toMatch(/says jdk[\s\S]*says maven operator/)
-    expect(built.output).toContain('image extensions')
+    expect(built.output).not.toMatch(/image extension/i)
     expect((await bale(['run', image])).stdout).toBe('hello\n')
   })
 

@@ -8,7 +8,7 @@ import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { phaseExitStatus } from './exit.ts'
 import { landlockInside, openFiles } from './files.ts'
-import { type HostUser, asRoot, findHostUser, openAs } from './host-user.ts'
+import { type HostUser, type Starter, asRoot, findHostUser, openAs } from './host-user.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
 import type { Places } from './places.ts'
@@ -18,6 +18,7 @@ import { checkEnvironment } from '../processes/launch.ts'
 import { explainRefusal, readFacts } from './explain-failure.ts'
 import { attend, lendOutputs } from './terminal.ts'
 import { watchDisk, watchMemory } from './usage-watch.ts'
+import { findSubordinateIds, mapperArgv } from './subordinate.ts'
 import { type Ending, type Sandbox, type SandboxOptions, endOnAbort, onAbort, startSandbox } from './sandbox.ts'
 
 export interface BubblewrapOptions {
@@ -41,6 +42,11 @@ export interface BubblewrapOptions {
   readonly emulator?: Emulator | undefined
   /** Threads and processes at one time (4096 by default), and bytes of memory and of disk (no limits by default). */
   readonly limits?: Partial<Limits> | undefined
+  /**
+   * Programs run as root of a user namespace with 65536 ids, with the capabilities to install packages there, and may write to the root
+   * file system. Their writes are discarded after the run. Needs subordinate ids, and Linux 5.11 to overlay directories of `tmpDir`.
+   */
+  readonly asRoot?: boolean
   /** Called once for each warning, at the first run that it applies to. */
   readonly onWarning?: ((warning: Warning) => void) | undefined
   /** Milliseconds from SIGTERM to SIGKILL when a run is aborted. */
@@ -151,16 +157,22 @@ async function prepareRun(bwrap: Bwrap, settings: RunSettings, run: Omit<EngineR
   await using resources = new AsyncDisposableStack()
   const group = openCgroup(limits)
   if (group !== undefined) resources.use(group)
-  const wanted = { ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory }
+  const ids = settings.asRoot === true ? await findSubordinateIds() : undefined
+  const mapper = (as: Starter | undefined): string[] => {
+    const [uid, gid] = [as?.user.id ?? process.geteuid?.() ?? 0, as?.user.id ?? process.getegid?.() ?? 0]
+    return ids === undefined ? [] : mapperArgv(ids, { uid, gid })
+  }
+  const wanted = { ...run, ...settings, bwrap, home: env.HOME, memory: limits.memory, ids }
   const open = (places?: Places) => openFiles({ ...wanted, places })
-  const { files, as } = resources.use(await openAs(settings.hostUser, bwrap, open, settings.onAsRoot))
+  const { files, as } = resources.use(await openAs(settings.hostUser, bwrap, open, settings.onAsRoot, mapper))
   const start = {
     bwrap,
-    options: [...isolate({ ...run, bwrap, env }), ...files.options],
+    options: [...isolate({ ...run, bwrap, env, isRoot: ids !== undefined }), ...files.options],
     // Restricted inside, so that programs there can restrict themselves further and still move files (see landlock/restrict.h).
     argv: settings.landlock === undefined ? run.argv : [landlockInside, '--sockets', ...run.argv],
     descriptors: files.descriptors,
     as,
+    mapper: mapper(as),
     ...(files.wrapper && { wrapper: files.wrapper }),
     ...(group === undefined ? { pids: limits.pids } : { joinGroup: group.join }),
   }
@@ -271,7 +283,7 @@ async function runToEnd(
 const isRefused = (code: number, said: string): boolean => code === 125 && said.startsWith('ERROR: landlock: ')
 
 /** The beginnings of messages that say why the program was not started: from bubblewrap, or from a program before it. */
-const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'sh: ', 'ERROR: landlock: ']
+const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'newuidmap: ', 'newgidmap: ', 'sh: ', 'ERROR: landlock: ']
 
 /**
  * If the program cannot be started, standard error has the reason in one line, which belongs in the error, not in the

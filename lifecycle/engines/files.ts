@@ -11,6 +11,7 @@ import { type MountPoint, openLayers } from './overlay.ts'
 import type { Places } from './places.ts'
 import { layOutRoot } from './root.ts'
 import { descriptor } from './sandbox.ts'
+import type { SubordinateIds } from './subordinate.ts'
 import type { Wrapper } from './wrapper.ts'
 
 export interface FilesOptions {
@@ -31,6 +32,8 @@ export interface FilesOptions {
   readonly emulator?: Emulator | undefined
   /** The places where a starter mounts the host's files as those of another user. The caller disposes of them. */
   readonly places?: Places | undefined
+  /** The ids of a namespace whose processes may write to the root: then /home is the root's own. */
+  readonly ids?: SubordinateIds | undefined
 }
 
 export const landlockInside = '/.landlock'
@@ -51,12 +54,13 @@ const offlineHosts = Buffer.from('127.0.0.1\tlocalhost\n::1\tlocalhost\n')
 
 /** @throws BaleError 'engine' for a mount that cannot be made */
 export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
-  const { bwrap, network, home } = files
+  const { bwrap, network } = files
   const sizes = sizesFor(Math.min(files.memory ?? Infinity, totalmem()))
   const mounts = await orderMounts([...files.mounts, ...(await hostFiles(files))])
   const paths = mounts.map(mount => mount.path)
   const ownHosts = network === 'none' && !paths.includes(hostsPath)
-  const points = [...paths, '/dev', '/proc', '/home', ...Object.keys(temporary), ...(ownHosts ? [hostsPath] : [])]
+  const home = files.ids === undefined ? ['/home'] : []
+  const points = [...paths, '/dev', '/proc', ...home, ...Object.keys(temporary), ...(ownHosts ? [hostsPath] : [])]
   const root = await openRoot(files, mounts, points)
   let opened: OpenMounts
   try {
@@ -71,10 +75,10 @@ export async function openFiles(files: FilesOptions): Promise<OpenFiles> {
     ...Object.entries(temporary).flatMap(([path, name]) => [
       ...['--size', String(sizes[name]), '--perms', '1777', '--tmpfs', path],
     ]),
-    ...['--size', String(sizes.home), '--tmpfs', '/home', ...(isOwnHome(home) ? ['--dir', home] : [])],
+    ...home.flatMap(path => ['--size', String(sizes.home), '--tmpfs', path, ...ownHome(files.home)]),
     ...opened.options,
     ...(ownHosts ? ['--perms', '0444', '--ro-bind-data', descriptor(opened.descriptors.length), hostsPath] : []),
-    ...['--remount-ro', '/'], // after all mount points are made
+    ...(files.ids === undefined ? ['--remount-ro', '/'] : []), // after all mount points are made
   ]
   return {
     options,
@@ -95,10 +99,10 @@ interface Root {
 
 /** The image at `/`, read-only, with a mount point for each mount. */
 async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: readonly string[]): Promise<Root> {
-  const { tmpDir, places, emulator } = files
+  const { tmpDir, places, emulator, ids } = files
   const rootfs = typeof files.rootfs === 'string' ? [files.rootfs] : files.rootfs
   const [only] = rootfs
-  if (only !== undefined && rootfs.length === 1) {
+  if (only !== undefined && rootfs.length === 1 && ids === undefined) {
     const options = await layOutRoot(only, points, places?.open(only))
     const emulation = await openEmulation(emulator, undefined, { tmpDir, places })
     return { options, wrapper: emulation.wrapper, close: async () => emulation[Symbol.asyncDispose]() }
@@ -118,17 +122,18 @@ async function openRoot(files: FilesOptions, mounts: readonly Mount[], points: r
     kinds.filter(({ path }) => !inside(path)),
     tmpDir,
     places,
+    ids,
   )
   return {
-    options: ['--ro-bind', overlay.path, '/'],
+    options: [ids === undefined ? '--ro-bind' : '--bind', overlay.path, '/'],
     wrapper: (await openEmulation(emulator, overlay.wrapper, files)).wrapper,
     close: async () => overlay[Symbol.asyncDispose](),
   }
 }
 
 /** The image sets the home. For a path with `..`, bubblewrap would make a directory on the host (X18). */
-function isOwnHome(home: string): boolean {
-  return home.startsWith('/home/') && isPlainPath(home)
+function ownHome(home: string): string[] {
+  return home.startsWith('/home/') && isPlainPath(home) ? ['--dir', home] : []
 }
 
 /** The host's files that a program needs to use the network. */

@@ -90,12 +90,14 @@ export interface OpenAs<T> extends AsyncDisposable {
  * Opens files for a sandbox of that user, if all files can be mounted as the user's and the user may make sandboxes; otherwise, as
  * without a user, for a sandbox of this process's user.
  * @param open may use the places to mount files
+ * @param before a command that must execute the starter
  */
 export async function openAs<T extends AsyncDisposable & { readonly wrapper?: Wrapper }>(
   user: HostUser | 'refused' | undefined,
   bwrap: Bwrap,
   open: (places?: Places) => Promise<T>,
   onRefused: () => void,
+  before: (as: Starter | undefined) => readonly string[] = () => [],
 ): Promise<OpenAs<T>> {
   if (user === undefined || user === 'refused') {
     if (user === 'refused') onRefused()
@@ -115,13 +117,13 @@ export async function openAs<T extends AsyncDisposable & { readonly wrapper?: Wr
     places[Symbol.dispose]()
     await files[Symbol.asyncDispose]()
   }
-  if (works(as, bwrap, files.wrapper)) return { files, as, [Symbol.asyncDispose]: dispose }
+  if (works(as, bwrap, before(as), files.wrapper)) return { files, as, [Symbol.asyncDispose]: dispose }
   await dispose()
-  return await openAs('refused', bwrap, open, onRefused)
+  return await openAs('refused', bwrap, open, onRefused, before)
 }
 
 /** Tries a sandbox with these files, without mounts. */
-function works(as: Starter, bwrap: Bwrap, wrapper: Wrapper | undefined): boolean {
+function works(as: Starter, bwrap: Bwrap, before: readonly string[], wrapper: Wrapper | undefined): boolean {
   // A sandbox has other descriptors there: a wrapper may use one of them.
   const unused = ['ignore', 'ignore', 'ignore', 'ignore'] as const
   const argv = [
@@ -129,6 +131,7 @@ function works(as: Starter, bwrap: Bwrap, wrapper: Wrapper | undefined): boolean
       '-c',
       `${wrapper?.before ?? ':'}; exec "$@"`,
       'sh',
+      ...before,
       ...starterArgv(as, 3 + unused.length, wrapper),
       ...(wrapper?.argv ?? []),
     ],

@@ -6,20 +6,39 @@ export interface Isolation {
   readonly user: { readonly uid: number; readonly gid: number }
   readonly env: Readonly<Record<string, string>>
   readonly workingDir: string
+  /** Whether the sandbox runs as root of the user namespace that bubblewrap is started in, rather than in one with a single id. */
+  readonly isRoot?: boolean
 }
+
+/**
+ * What programs that install packages need: to change owners, modes and ids. All of them count in their user namespace only. The
+ * same as a container's of Docker, without devices and raw sockets.
+ */
+const ofRoot = [
+  ...['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID', 'SETPCAP', 'SETFCAP'],
+  ...['NET_BIND_SERVICE', 'SYS_CHROOT', 'AUDIT_WRITE'],
+].map(name => `CAP_${name}`)
 
 /**
  * The options of bubblewrap for every sandbox, apart from its files: own namespaces, one user id, no capabilities,
  * and an end together with this process. (bubblewrap always sets no_new_privs, which disarms setuid programs (X15).)
  */
-export function isolate({ bwrap, network, user, env, workingDir }: Isolation): string[] {
-  const namespaces = ['user', 'pid', 'ipc', 'uts', 'cgroup-try', ...(network === 'none' ? ['net'] : [])]
+export function isolate({ bwrap, network, user, env, workingDir, isRoot = false }: Isolation): string[] {
+  const namespaces = [
+    ...(isRoot ? [] : ['user']),
+    'pid',
+    'ipc',
+    'uts',
+    'cgroup-try',
+    ...(network === 'none' ? ['net'] : []),
+  ]
   return [
     ...namespaces.map(name => `--unshare-${name}`),
-    ...(bwrap.disablesUserNamespaces ? ['--disable-userns'] : []),
+    ...(bwrap.disablesUserNamespaces && !isRoot ? ['--disable-userns'] : []),
     // The only mapped id: inside, files of the user who started Bale belong to it, and all others to nobody.
-    ...['--uid', String(user.uid), '--gid', String(user.gid)],
+    ...(isRoot ? [] : ['--uid', String(user.uid), '--gid', String(user.gid)]),
     ...['--cap-drop', 'ALL'], // started by root, bubblewrap would keep them all
+    ...(isRoot ? ofRoot.flatMap(name => ['--cap-add', name]) : []),
     ...['--hostname', 'localhost'], // the same everywhere, and resolvable, as Java expects
     '--new-session', // without it the program could type into the user's terminal (X10, TIOCSTI)
     '--die-with-parent',

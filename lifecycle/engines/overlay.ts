@@ -8,6 +8,7 @@ import { linkAt, inspectMountPoint } from './root.ts'
 import { systemPath } from '../processes/launch.ts'
 import type { Places } from './places.ts'
 import { keptFd } from './sandbox.ts'
+import { type SubordinateIds, mappedNamespaces, removeMapped } from './subordinate.ts'
 import type { Wrapper } from './wrapper.ts'
 
 /** A writable root over an unchanged image; disposal discards all writes. */
@@ -78,6 +79,12 @@ const mountLayers = `
   LIBMOUNT_FORCE_MOUNT2=always mount -t overlay overlay -o "lowerdir=$1,userxattr" root || exit
   shift
   exec "$@"`
+/**
+ * The upper layer is on the disk: installed packages may not fit into memory. A volatile overlay leaves a mark that it cannot be mounted
+ * again; here a probe may have mounted it (see openAs).
+ */
+const mountWritable = `rm -rf work/work
+  ${mountLayers.replace('userxattr', 'upperdir=upper,workdir=work,userxattr,volatile')}`
 
 /** A path in the sandbox that is mounted on. */
 export interface MountPoint {
@@ -86,7 +93,8 @@ export interface MountPoint {
 }
 
 /**
- * The layers of an image as one read-only root: overlaid directories. The topmost
+ * The layers of an image as one root: overlaid directories. It is read-only unless `ids` are given for a namespace with many ids, whose
+ * processes may then write; disposal discards all writes. The topmost
  * layer is Bale's, and has only the mount points: no mount point leads through a link of the image (X19).
  * @param layers absolute paths, the lowest first
  * @throws BaleError 'engine' if a parent directory of a mount point is a link
@@ -96,10 +104,12 @@ export async function openLayers(
   points: readonly MountPoint[],
   tmpDir: string,
   places?: Places,
+  ids?: SubordinateIds,
 ): Promise<OverlayRoot> {
   const dir = await mkdtemp(join(tmpDir, 'run-'))
   try {
-    await mkdir(join(dir, 'root'))
+    await Promise.all(['root', 'upper', 'work'].map(name => mkdir(join(dir, name))))
+    await chmod(join(dir, 'upper'), 0o755)
     await makePoints(layers, points, join(dir, 'points'))
     await Promise.all(layers.map((layer, n) => symlink(places?.open(layer) ?? layer, join(dir, String(n)))))
   } catch (error) {
@@ -110,8 +120,19 @@ export async function openLayers(
   const lower = ['points', ...layers.map((_layer, n) => String(n)).reverse()].join(':')
   return {
     path: join(place ?? dir, 'root'),
-    wrapper: { before: ':', argv: [...ownNamespaces, 'sh', '-c', mountLayers, 'sh', lower], cwd: dir, place },
-    [Symbol.asyncDispose]: () => removeTree(dir),
+    wrapper: {
+      before: ':',
+      argv:
+        ids === undefined
+          ? [...ownNamespaces, 'sh', '-c', mountLayers, 'sh', lower]
+          : [...mappedNamespaces, 'sh', '-c', mountWritable, 'sh', lower],
+      cwd: dir,
+      place,
+    },
+    async [Symbol.asyncDispose]() {
+      if (ids !== undefined) removeMapped(ids, [dir])
+      await removeTree(dir)
+    },
   }
 }
 

@@ -21,6 +21,8 @@ export interface SandboxOptions {
   readonly wrapper?: Wrapper
   /** A command that joins a control group and executes the rest of its arguments. */
   readonly joinGroup?: readonly string[]
+  /** A command that maps the ids of the wrapper's user namespace, and executes the rest of its arguments: see subordinate.ts. */
+  readonly mapper?: readonly string[]
   /** For a sandbox without a control group: the limit of threads and processes, in addition to its user's present ones. */
   readonly pids?: number
   /** The last command before bubblewrap: see landlock.ts. */
@@ -113,7 +115,7 @@ const patience = 60_000
 
 /** Starts bubblewrap. Only the options get inside: no environment, descriptor or terminal of this process. */
 export function startSandbox(sandbox: SandboxOptions): Sandbox {
-  const { bwrap, argv, stdio, wrapper, landlock, joinGroup = [], pids, as } = sandbox
+  const { bwrap, argv, stdio, wrapper, landlock, joinGroup = [], mapper = [], pids, as } = sandbox
   const ours = sandbox.descriptors ?? []
   const descriptors = [...ours, ...(as?.places.descriptors ?? [])]
   const start = as === undefined ? deviceGuard() : starterArgv(as, firstFd + ours.length, wrapper)
@@ -123,7 +125,7 @@ export function startSandbox(sandbox: SandboxOptions): Sandbox {
   const own = ['--args', String(argsFd), '--seccomp', String(seccompFd), '--json-status-fd', String(statusFd)]
   const child = launch({
     argv: [
-      ...['sh', '-c', watch, 'sh', ...joinGroup, ...start, ...(wrapper?.argv ?? [])],
+      ...['sh', '-c', watch, 'sh', ...joinGroup, ...mapper, ...start, ...(wrapper?.argv ?? [])],
       ...(landlock === undefined ? [] : [landlock, '--sockets', '--mounting']),
       ...[bwrap.path, ...own, '--', ...argv],
     ],

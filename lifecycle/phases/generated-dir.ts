@@ -1,8 +1,9 @@
 import { cp, lstat, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BaleError } from '../errors.ts'
-import { namesIn } from '../files/directories.ts'
+import { directoryState, namesIn } from '../files/directories.ts'
 import { removeTree } from '../files/remove.ts'
+import type { ExtendKind } from '../spec/extend-config.ts'
 import { escapeId } from '../spec/ids.ts'
 
 // `<generated>`: the output of image extensions, for restorer and extender (platform.md, "detector", Outputs).
@@ -58,6 +59,14 @@ async function isOurs(path: string, name: string): Promise<boolean> {
     own.map(async id => (await namesIn(join(path, id))).some(file => files.includes(file))),
   )
   return below.every(Boolean)
+}
+
+/** The directory that COPY reads (image_extension.md, "Context Folders"). Undefined means the application. */
+export async function contextOf(dir: string, kind: ExtendKind): Promise<string | undefined> {
+  for (const name of ['context', `context.${kind}`]) {
+    if ((await directoryState(join(dir, name))) === 'directory') return join(dir, name)
+  }
+  return undefined
 }
 
 /** Copies a checked output. */

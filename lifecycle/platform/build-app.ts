@@ -11,7 +11,8 @@ import { appCache, cacheName } from './app-cache.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import type { LifecycleChoice } from './builders/image-environment.ts'
 import type { Distribution } from './distribution.ts'
-import { type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
+import { extendImages } from './extensions/extend-images.ts'
+import { type OpenBuild, prepareDetection, runnerOf, withOpenBuild } from './open-build.ts'
 import { publishElsewhere } from './publish.ts'
 import type { Interaction } from './failed-phase-shell.ts'
 import { refuseCredentials } from '../phases/committed-credentials.ts'
@@ -149,6 +150,10 @@ export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<B
       cache,
       reuse: { previous: options.clearCache !== true, layers: true },
       settings: imageSettings,
+      extend: async (extensions, analysis) => {
+        const { runImage, environment: extended } = await extendImages(opened, extensions, analysis, signal)
+        return { runImage, runner: extended && (await runnerOf(opened, extended)) }
+      },
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, signal)

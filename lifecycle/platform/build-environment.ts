@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { type ImageConfig } from '../image/config.ts'
+import type { Image } from '../image/image.ts'
 import type { RunImageRequest } from '../phases/analyze.ts'
 import type { Order } from '../spec/types.ts'
 import type { Stores } from '../stores/open.ts'
@@ -29,9 +30,14 @@ import { ensureStack, madeHere, runImageName } from './stack.ts'
 export interface BuildEnvironment {
   /** The unpacked build image, its layers from the lowest to the topmost, and its config. */
   readonly rootfs: { readonly layers: readonly string[]; readonly config: ImageConfig }
+  /** The build image as its source has it, for its owners of files. Absent for a stack, whose files are root's. */
+  readonly buildImage?: Image | undefined
+  /** Whether image extensions have extended the build image. */
+  readonly isExtended?: boolean
   /** Whether the image has a /cnb of its own, with buildpacks and settings. */
   readonly hasBuildpacks: boolean
   readonly buildpacks: readonly BuildpackModule[]
+  readonly extensions: readonly BuildpackModule[]
   /** The order of the buildpacks, and that of extensions. */
   readonly order: Order
   readonly lifecycle: Lifecycle
@@ -95,11 +101,13 @@ export async function openEnvironment(input: EnvironmentInput, signal: AbortSign
       fix: 'leave it out, or name a builder image',
     })
   const inFile = await loadBuilder(builder, modulesOf(input, signal))
-  const loaded = { ...inFile, order: withoutExtensions(inFile.order, builder, input.reporter) }
-  if (isContainer) return containerEnvironment({ ...input, builder: loaded })
-  return loaded.buildImage === undefined
-    ? stackEnvironment({ ...input, builder: loaded }, signal)
-    : withRunImage(await buildImageEnvironment({ ...input, builder: loaded }, signal), input)
+  if (isContainer) {
+    const order = withoutExtensions(inFile.order, builder, input.reporter)
+    return containerEnvironment({ ...input, builder: { ...inFile, order } })
+  }
+  return inFile.buildImage === undefined
+    ? stackEnvironment({ ...input, builder: inFile }, signal)
+    : withRunImage(await buildImageEnvironment({ ...input, builder: inFile }, signal), input)
 }
 
 const otherBuilder = (where: string) =>
@@ -150,6 +158,7 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
     rootfs: { layers: [stack.buildRoot], config: stack.buildConfig },
     hasBuildpacks: false,
     buildpacks: builder.buildpacks,
+    extensions: builder.extensions,
     order: builder.order,
     lifecycle: {
       // Phases run on the Node that runs Bale, with its own libraries, even if an emulator runs all other programs.

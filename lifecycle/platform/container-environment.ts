@@ -25,6 +25,7 @@ export async function containerEnvironment(input: StackEnvironmentInput): Promis
     rootfs: { layers: ['/'], config },
     hasBuildpacks: false,
     buildpacks: builder.buildpacks,
+    extensions: [],
     order: builder.order,
     lifecycle: {
       phases: { from: 'bale', dir: lifecycleDir, runtime: {} },

@@ -10,12 +10,12 @@ import { OpenDirectory } from '../files/open-directory.ts'
 import { removeTree } from '../files/remove.ts'
 import { walk } from '../layers/tree/walk.ts'
 import { identityFile, usersDir } from './app-cache.ts'
-import { unpackedLayersDir } from './builders/unpacked-layers.ts'
+import { extendedDir, unpackedLayersDir } from './builders/unpacked-layers.ts'
 
 /** An entry of Bale's cache directory. */
 export interface UsageRecord {
   /**
-   * The cache of an app; an image unpacked to be run; a layer of builders, unpacked; the working directory of a build or a
+   * The cache of an app; an image unpacked to be run; a layer of builders, unpacked or made by image extensions; the working directory of a build or a
    * run; an entry of another version.
    */
   readonly kind: 'app' | 'image' | 'layer' | 'temporary' | 'other'
@@ -65,10 +65,12 @@ export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
     const isLayer = /^(chain-)?[0-9a-f]{64}/.test(name)
     kept.push(isLayer ? await described('layer', path, name, building) : await temporary(path, name))
   }
+  for (const name of await namesIn(join(cacheDir, extendedDir)))
+    kept.push(await described('layer', join(cacheDir, extendedDir, name), name, building))
   for (const folder of ['work', 'tmp'])
     for (const name of await namesIn(join(cacheDir, folder)))
       kept.push(await temporary(join(cacheDir, folder, name), name))
-  const known = ['apps', 'unpacked', unpackedLayersDir, 'work', 'tmp']
+  const known = ['apps', 'unpacked', unpackedLayersDir, extendedDir, 'work', 'tmp']
   const others = folders.filter(name => !known.includes(name))
   for (const name of others) kept.push(await described('other', join(cacheDir, name), name, false))
   return kept.filter(item => item !== undefined).sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())

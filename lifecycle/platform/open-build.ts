@@ -5,7 +5,7 @@ import { BaleError } from '../errors.ts'
 import { type Reporter, silent } from '../events.ts'
 import { readUntrusted } from '../files/read.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
-import { outOfTime } from '../phase-runner.ts'
+import { type PhaseRunner, outOfTime } from '../phase-runner.ts'
 import type { Emulator } from '../processes/emulation.ts'
 import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
 import type { DetectionInput, PhaseFiles, PipelineImages } from '../pipeline.ts'
@@ -16,7 +16,7 @@ import { parseGroup } from '../spec/group.ts'
 import { checkGroupIds } from '../spec/ids.ts'
 import { formatOrder } from '../spec/order.ts'
 import type { ProjectDescriptor } from '../spec/project-descriptor.ts'
-import type { GroupElement } from '../spec/types.ts'
+import type { Group, GroupElement } from '../spec/types.ts'
 import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
 import type { BuildOptions } from './build-app.ts'
 import { type BuildEnvironment, openEnvironment } from './build-environment.ts'
@@ -142,13 +142,7 @@ function chooseBuilder({ builder, defaultBuilder }: BuildOptions, project?: Proj
 
 /** Fills the workspace: source, variables, bindings, order. Returns the input of analyze and detect. */
 export async function prepareDetection(build: OpenBuild, signal: AbortSignal): Promise<DetectionInput> {
-  const { options, secrets, reporter, distribution, stores, destinations, workspace, environment, emulator, source } =
-    build
-  const { interaction } = options
-  const masked = interaction && {
-    ...interaction,
-    begin: ((phase, error) => interaction.begin(phase, build.mask.maskError(error))) satisfies Interaction['begin'],
-  }
+  const { options, secrets, reporter, stores, destinations, workspace, environment, source } = build
   const { platformApi } = environment.lifecycle
   if (options.execEnv !== undefined) requireExecEnv(options.execEnv, platformApi)
   const { previousImage } = options
@@ -164,13 +158,21 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
     files: filesOf(workspace, environment, group =>
       sayUnreadSettings(variables, group, environment, reporter, options.secrets),
     ),
-    runner: await openRunner(
-      { ...options, interaction: masked },
-      { environment, emulator, workspace, distribution, reporter },
-    ),
+    runner: await runnerOf(build, environment),
     features: requirePlatformApi(platformApi),
     reporter: withDisplayNames(destinations[0], reporter),
   }
+}
+
+/** Opens the runner of buildpacks in an environment of the build. */
+export async function runnerOf(build: OpenBuild, environment: BuildEnvironment): Promise<PhaseRunner> {
+  const { options, reporter, distribution, workspace, emulator } = build
+  const { interaction } = options
+  const masked = interaction && {
+    ...interaction,
+    begin: ((phase, error) => interaction.begin(phase, build.mask.maskError(error))) satisfies Interaction['begin'],
+  }
+  return openRunner({ ...options, interaction: masked }, { environment, emulator, workspace, distribution, reporter })
 }
 
 /** Returns the environment with the buildpacks that user and project choose. */
@@ -230,29 +232,37 @@ function filesOf(
     },
     async readGroup() {
       const group = await readGroup(workspace, environment)
-      await onGroup(group)
+      await onGroup(group.buildpacks)
       return group
     },
   }
 }
 
-/** Reads the group that detect wrote. It comes from a sandbox, so it may name only buildpacks of the build environment (X28). */
-async function readGroup(workspace: Workspace, { buildpacks }: BuildEnvironment): Promise<readonly GroupElement[]> {
+/**
+ * Reads the group that detect wrote. It comes from a sandbox, so it may name only buildpacks and extensions of the build
+ * environment (X28).
+ */
+async function readGroup(workspace: Workspace, { buildpacks, extensions, order }: BuildEnvironment): Promise<Group> {
   const where = join(workspace.layers, 'group.toml')
-  const { buildpacks: group, extensions } = parseGroup((await readUntrusted(where)) ?? '', where)
-  if (extensions[0] !== undefined)
+  const group = parseGroup((await readUntrusted(where)) ?? '', where)
+  if (group.extensions[0] !== undefined && order.extensions.length === 0)
     throw new BaleError(
       'input',
-      `detect selected the image extension ${extensions[0].id}, which this build does not support`,
+      `detect selected the image extension ${group.extensions[0].id}, which this build does not support`,
       {
         where,
       },
     )
-  checkGroupIds(group)
-  for (const { id, version } of group) {
-    const known = buildpacks.some(b => b.descriptor.id === id && b.descriptor.version === version)
-    if (!known) throw new BaleError('input', `detect selected ${id}@${version}, which is not in the builder`, { where })
-  }
+  checkGroupIds(group.buildpacks)
+  for (const [chosen, modules] of [
+    [group.buildpacks, buildpacks],
+    [group.extensions, extensions],
+  ] as const)
+    for (const { id, version } of chosen) {
+      const known = modules.some(b => b.descriptor.id === id && b.descriptor.version === version)
+      if (!known)
+        throw new BaleError('input', `detect selected ${id}@${version}, which is not in the builder`, { where })
+    }
   return group
 }
 

@@ -30,6 +30,10 @@ export interface PhaseSandbox {
 }
 
 const lifecycle = '/cnb/lifecycle'
+type OwnPhases = Extract<Phases, { from: 'bale' }>
+
+/** The start of argv of Bale's own phase binary. Without the flag, every user of this machine could reach Node's inspector (X37). */
+export const ownPhase = [`${lifecycle}/node`, '--disable-sigusr1', `${lifecycle}/phase.cjs`] as const
 
 /** Runs the phase binaries in a sandbox. */
 export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter, limits: RunLimits): PhaseRunner {
@@ -45,7 +49,12 @@ export function sandboxRunner(sandbox: PhaseSandbox, reporter: Reporter, limits:
 async function runOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Omit<EngineRun, 'onOutput'>> {
   return {
     argv: argvOf(phase, sandbox),
-    env: { ...environmentOf(sandbox), ...appVariable(sandbox), ...keptVariable(sandbox) },
+    env: {
+      ...environmentOf(sandbox),
+      ...appVariable(sandbox),
+      ...keptVariable(sandbox),
+      ...(sandbox.environment.isExtended === true && { BALE_EXTENDED: 'build' }),
+    },
     workingDir: sandbox.workspace.imagePaths.app,
     mounts: await mountsOf(phase, sandbox),
     network: sandbox.network,
@@ -70,30 +79,25 @@ function argvOf(phase: BuildpackPhase, { environment, workspace }: PhaseSandbox)
     const order = phase === 'detect' ? ['-order', `${paths.layers}/order.toml`] : []
     return [`${lifecycle}/${binary}`, '-app', workspace.imagePaths.app, '-layers', paths.layers, ...order]
   }
-  // Without this flag, every user of this machine could reach Node's inspector (X37).
-  return [`${lifecycle}/node`, '--disable-sigusr1', `${lifecycle}/phase.cjs`, binary]
+  return [...ownPhase, binary]
 }
 
 /** The root file system is read-only, so each nested mount needs a mount point that exists before. */
 async function prepareMountPoints({ workspace, environment }: PhaseSandbox): Promise<void> {
   await wrapErrno(workspace.dir, async () => {
     const { phases } = environment.lifecycle
-    await mkdir(workspace.lifecycle, { recursive: true })
-    if (phases.from === 'bale')
-      for (const name of Object.keys(await lifecycleFiles(phases)))
-        await writeFile(join(workspace.lifecycle, name), '', { flag: 'a' })
+    if (phases.from === 'bale') await prepareLifecycle(workspace.lifecycle, phases)
     if (environment.hasBuildpacks) return
     await mkdir(join(workspace.cnb, 'lifecycle'), { recursive: true })
     await writeBuildConfig(join(workspace.cnb, 'build-config', 'env'), environment.buildConfig)
-    for (const { descriptor } of environment.buildpacks) {
-      await mkdir(join(workspace.cnb, 'buildpacks', escapeId(descriptor.id), descriptor.version), { recursive: true })
-    }
+    for (const { path } of moduleMounts(environment))
+      await mkdir(join(workspace.cnb, path.slice('/cnb/'.length)), { recursive: true })
     await writeFile(join(workspace.cnb, 'order.toml'), '', { flag: 'a' })
   })
 }
 
 /** The files of /cnb/lifecycle: the phases, and the Node that runs them. */
-async function lifecycleFiles({ dir, runtime }: Extract<Phases, { from: 'bale' }>): Promise<Files> {
+async function lifecycleFiles({ dir, runtime }: OwnPhases): Promise<Files> {
   const names = await readdir(dir)
   return { ...Object.fromEntries(names.map(name => [name, join(dir, name)])), ...runtime }
 }
@@ -106,15 +110,12 @@ export async function writeBuildConfig(dir: string, variables: readonly BuildCon
 
 async function mountsOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Mount[]> {
   const { workspace, environment, volumes = [] } = sandbox
-  const { lifecycle: life, buildpacks, hasBuildpacks } = environment
+  const { lifecycle: life, hasBuildpacks } = environment
   return [
     ...volumes,
     ...(hasBuildpacks ? [] : [readOnly(workspace.cnb, '/cnb')]),
-    ...(life.phases.from === 'bale' ? await lifecycleMounts(workspace, life.phases) : []),
-    ...buildpacks.flatMap(({ descriptor, dir }) => {
-      const path = `${paths.buildpacks}/${escapeId(descriptor.id)}/${descriptor.version}`
-      return dir === undefined ? [] : [readOnly(dir, path)]
-    }),
+    ...(life.phases.from === 'bale' ? await lifecycleMounts(workspace.lifecycle, life.phases) : []),
+    ...moduleMounts(environment),
     readOnly(workspace.platform, paths.platform),
     { hostPath: workspace.layers, path: paths.layers, access: 'read-write' },
     // buildpack.md, "Detection": the app directory is read-only there.
@@ -126,14 +127,26 @@ async function mountsOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<M
   ]
 }
 
+/** Buildpacks and extensions that are not in the image. */
+function moduleMounts({ buildpacks, extensions }: BuildEnvironment): Mount[] {
+  return [...buildpacks, ...extensions].flatMap(({ kind, descriptor, dir }) => {
+    const within = kind === 'extension' ? paths.extensions : paths.buildpacks
+    return dir === undefined ? [] : [readOnly(dir, `${within}/${escapeId(descriptor.id)}/${descriptor.version}`)]
+  })
+}
+
 const readOnly = (hostPath: string, path: string): Mount => ({ hostPath, path, access: 'read-only' })
 
-async function lifecycleMounts(workspace: Workspace, phases: Extract<Phases, { from: 'bale' }>): Promise<Mount[]> {
+/** Makes a place in a directory for each file of the lifecycle. */
+export async function prepareLifecycle(dir: string, phases: OwnPhases): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  for (const name of Object.keys(await lifecycleFiles(phases))) await writeFile(join(dir, name), '', { flag: 'a' })
+}
+
+/** @param dir the directory with the places */
+export async function lifecycleMounts(dir: string, phases: OwnPhases): Promise<Mount[]> {
   const files = Object.entries(await lifecycleFiles(phases))
-  return [
-    readOnly(workspace.lifecycle, lifecycle),
-    ...files.map(([name, hostPath]) => readOnly(hostPath, `${lifecycle}/${name}`)),
-  ]
+  return [readOnly(dir, lifecycle), ...files.map(([name, hostPath]) => readOnly(hostPath, `${lifecycle}/${name}`))]
 }
 
 /** The variables of a phase that runs buildpacks. */
@@ -155,9 +168,13 @@ export function environmentOf({
 }
 
 /** The build image's own variables. Phases pass the ones that the specification allows to buildpacks. */
-function variablesOf({ rootfs: { config }, hasBuildpacks }: BuildEnvironment): Record<string, string> {
+function variablesOf({
+  rootfs: { config },
+  hasBuildpacks,
+  isExtended = false,
+}: BuildEnvironment): Record<string, string> {
   const stackId = envOf(config, 'CNB_STACK_ID') ?? labelOf(config, labels.stackId)
-  const own = hasBuildpacks ? (config.config?.Env ?? []) : []
+  const own = hasBuildpacks || isExtended ? (config.config?.Env ?? []) : []
   const entries = own.flatMap((entry): [string, string][] => {
     const [, name = '', value = ''] = /^([A-Za-z_][A-Za-z0-9_]*)=([\s\S]*)$/.exec(entry) ?? []
     // These variables would affect the Node that runs the phases, or its loader.

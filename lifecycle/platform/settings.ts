@@ -16,6 +16,8 @@ export type EngineFactory = (place: {
   readonly landlock?: string | undefined
   readonly limits?: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   readonly onWarning?: (warning: { readonly text: string; readonly fix: string }) => void
+  /** Whether programs run as root of a user namespace with many ids, and may write to the root file system. */
+  readonly asRoot?: boolean
   /** The emulator for its programs, if they are for another architecture than this machine's. */
   readonly emulator?: Emulator | undefined
 }) => Engine

@@ -30,6 +30,7 @@ export const paths = {
   app: '/workspace',
   platform: '/platform',
   buildpacks: '/cnb/buildpacks',
+  extensions: '/cnb/extensions',
 } as const
 
 /** Directories that a sandbox or every image uses, with everything below. */

@@ -69,7 +69,7 @@ export const decisions: readonly Decision[] = [
   {
     about: 'Image extensions',
     decision:
-      'are detected and generate; the run image that they select is used. extender applies build.Dockerfiles with ARG, ENV, LABEL, USER, WORKDIR, SHELL, COPY, ADD of files and RUN, once in each build, and refuses what it does not understand; run.Dockerfiles in the same way, each of which makes one layer of what it changes outside of mounted directories. Files keep the times that they have from packages; extended attributes are not kept. The order of groups is the specification’s (each group of extensions with all groups of buildpacks), not that of the Go lifecycle; a Dockerfile that names an image and has more instructions extends it, as there. Below API 0.10 detector says that they take no part',
+      'are detected and generate; the run image that they select is used. extender applies build.Dockerfiles with ARG, ENV, LABEL, USER, WORKDIR, SHELL, COPY, ADD of files and RUN, once in each build, and refuses what it does not understand; run.Dockerfiles in the same way, each of which makes one layer of what it changes outside of mounted directories. Files keep the times that they have from packages; extended attributes are not kept. The order of groups is the specification’s (each group of extensions with all groups of buildpacks), not that of the Go lifecycle; a Dockerfile that names an image and has more instructions extends it, as there. Below API 0.10 detector says that they take no part. `bale build` does the same in sandboxes: [from-pack.md](from-pack.md#image-extensions)',
     tests: [
       'cli/phase/extensions: selects a run image: %s',
       'spec/resolve-order: puts each group of image extensions in front of each group of buildpacks',

@@ -41,8 +41,18 @@ const example = tar(
 describe('readTar', () => {
   it('tells names, types, modes, times, targets and contents', async () => {
     expect(await read(example)).toEqual([
-      { type: 'directory', name: '/layers/', target: '', mode: 0o755, size: 0, mtime: 315_532_801 },
-      { type: 'file', name: '/layers/a', target: '', mode: 0o4755, size: 12, mtime: 1e9, content: 'content of a' },
+      { type: 'directory', name: '/layers/', target: '', mode: 0o755, size: 0, mtime: 315_532_801, uid: 0, gid: 0 },
+      {
+        type: 'file',
+        name: '/layers/a',
+        target: '',
+        mode: 0o4755,
+        size: 12,
+        mtime: 1e9,
+        uid: 0,
+        gid: 0,
+        content: 'content of a',
+      },
       expect.objectContaining({ type: 'file', name: '/layers/empty', content: '' }),
       expect.objectContaining({ type: 'symlink', name: '/layers/link', target: 'a' }),
       expect.objectContaining({ type: 'hardlink', name: '/layers/hard', target: '/layers/a' }),
@@ -73,9 +83,20 @@ describe('readTar', () => {
       'SCHILY.xattr.trusted.overlay.opaque': 'y',
       'LIBARCHIVE.creationtime': '1',
       uname: 'root',
+      uid: '3000000',
     }
     expect(await read(tar(pax(records), file('short', 'abc')))).toEqual([
-      { type: 'file', name: 'long name', target: '', mode: 0o644, size: 3, mtime: 12.75, content: 'abc' },
+      {
+        type: 'file',
+        name: 'long name',
+        target: '',
+        mode: 0o644,
+        size: 3,
+        mtime: 12.75,
+        uid: 3_000_000,
+        gid: 0,
+        content: 'abc',
+      },
     ])
   })
 

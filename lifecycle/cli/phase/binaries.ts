@@ -77,6 +77,7 @@ export const binaries: Readonly<Record<string, Binary>> = {
       always: [],
       since: {
         buildExtensions: [
+          'only-image',
           ...(['analyzed', 'app', 'buildpacks', 'generated', 'gid', 'group'] as const),
           ...(['kaniko-cache-ttl', 'layers', 'plan', 'platform', 'secrets', 'uid'] as const),
         ],

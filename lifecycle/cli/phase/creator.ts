@@ -1,6 +1,6 @@
 import { BuildCache } from '../../caches/build-cache.ts'
 import { BaleError } from '../../errors.ts'
-import type { GroupElement } from '../../spec/types.ts'
+import type { Group } from '../../spec/types.ts'
 import { runPipeline } from '../../pipeline.ts'
 import type { ImageSettings } from '../../phases/export.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
@@ -76,9 +76,10 @@ async function create(
 }
 
 /** platform.md, "creator": it does not perform image extension. */
-async function readBuildpacks(context: PhaseContext): Promise<readonly GroupElement[]> {
-  const { buildpacks, extensions } = await readGroup(context)
-  if (extensions.length === 0) return buildpacks
+async function readBuildpacks(context: PhaseContext): Promise<Group> {
+  const group = await readGroup(context)
+  const { extensions } = group
+  if (extensions.length === 0) return group
   const names = extensions.map(({ id }) => id).join(', ')
   throw new BaleError('input', `creator cannot extend images, and the order has the image extensions ${names}`, {
     where: context.inputs.path('group'),

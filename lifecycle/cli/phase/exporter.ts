@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { settleAll } from '../../concurrency.ts'
 import { BaleError } from '../../errors.ts'
 import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
 import type { Image } from '../../image/image.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
 import { refuseCredentials } from '../../phases/committed-credentials.ts'
+import { readExtendedImage } from '../../phases/extended-image.ts'
 import type { Destination } from '../../stores/open.ts'
 import { checkStart } from '../../phases/start-check/check-start.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
@@ -15,7 +17,6 @@ import type { Analyzed, RunImageMetadata } from '../../spec/types.ts'
 import { lifecycleVersion } from '../../version.ts'
 import type { PhaseCommand } from './binary.ts'
 import type { PhaseContext } from './context.ts'
-import { readExtendedImage } from './extend/extended-image.ts'
 import { readRequired } from './files.ts'
 import { presentOf } from './flags.ts'
 import { readGroup } from './group.ts'
@@ -98,7 +99,8 @@ async function openImages({ signal, ...context }: PhaseContext, images: Images, 
     image === undefined ? undefined : images.identified(image.reference, signal),
   ])
   if (opened === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
-  const extended = runImage.extend === true ? await readExtendedImage(context.inputs.path('extended'), opened) : opened
+  const dir = join(context.inputs.path('extended'), 'run')
+  const extended = runImage.extend === true ? await readExtendedImage(dir, opened) : opened
   return {
     runImage: {
       image: extended,

@@ -20,7 +20,7 @@ interface FlagSpec {
 
 /**
  * Every flag of every phase binary (platform.md, "Inputs" of each phase; the Go lifecycle's own: stack, no-color; Bale's own:
- * annotation, check-start, label, secrets).
+ * annotation, check-start, label, only-image, secrets).
  */
 export const flags = {
   analyzed: { env: 'CNB_ANALYZED_PATH', fallback: '<layers>/analyzed.toml' },
@@ -56,6 +56,8 @@ export const flags = {
   'layout-dir': { env: 'CNB_LAYOUT_DIR' },
   'log-level': { env: 'CNB_LOG_LEVEL', fallback: 'info' },
   'no-color': { kind: 'boolean', env: 'CNB_NO_COLOR' },
+  /** Makes extender write the build image as it does the run image, rather than build. */
+  'only-image': { kind: 'boolean' },
   /** Its default depends on which file exists. */
   order: { env: 'CNB_ORDER_PATH' },
   /** Accepted and ignored: layers are always sent in parallel. */

@@ -42,10 +42,11 @@ export class HeaderFields {
     return checkTime(this.#number(136, 12, 'time'))
   }
 
-  /** Owners are not applied, but an id out of range is a sign of an attack: containerd once treated such an id as root. */
-  checkOwner(name: ByteString): void {
-    for (const at of [108, 116])
-      if (this.#number(at, 8, 'owner') > 0xffff_fffe) throw damaged('its owner is out of range', name)
+  /** An id out of range is a sign of an attack: containerd once treated such an id as root. */
+  owner(name: ByteString): { readonly uid: number; readonly gid: number } {
+    const [uid, gid] = [this.#number(108, 8, 'owner'), this.#number(116, 8, 'owner')]
+    if (uid > 0xffff_fffe || gid > 0xffff_fffe) throw damaged('its owner is out of range', name)
+    return { uid, gid }
   }
 
   #text(at: number, length: number): ByteString {

@@ -7,6 +7,8 @@ export interface PaxRecords {
   linkpath?: ByteString
   size?: number
   mtime?: number
+  uid?: number
+  gid?: number
 }
 
 /** Keys that change the meaning of an entry. */
@@ -32,7 +34,7 @@ export function parsePax(content: Buffer, scope: 'entry' | 'global'): PaxRecords
     if (key === 'path' || key === 'linkpath') records[key] = value
     else if (key === 'size') records.size = integer(value, key, Number.MAX_SAFE_INTEGER)
     else if (key === 'mtime') records.mtime = time(value)
-    else integer(value, key, 0xffff_fffe)
+    else records[key as 'uid' | 'gid'] = integer(value, key, 0xffff_fffe)
   }
   return records
 }

@@ -18,6 +18,8 @@ export interface TarEntry {
   readonly size: number
   /** In seconds since 1970. */
   readonly mtime: number
+  readonly uid: number
+  readonly gid: number
 }
 
 /** Receives the contents of an archive in order: each entry, then a file's bytes in chunks, then the end of the file. */
@@ -187,8 +189,9 @@ class TarParser {
     if ((this.#bytes += size) > this.#limits.bytes)
       throw damaged(`it holds more than ${this.#limits.bytes} bytes`, name)
     const mtime = pax.mtime ?? fields.mtime()
-    fields.checkOwner(name)
-    this.#handler.entry({ type, name, target, mode: fields.mode(), size, mtime })
+    const { uid, gid } = fields.owner(name)
+    const owner = { uid: pax.uid ?? uid, gid: pax.gid ?? gid }
+    this.#handler.entry({ type, name, target, mode: fields.mode(), size, mtime, ...owner })
     if (type !== 'file') return
     this.#startContent('file', size)
     if (size === 0) this.#endContent()

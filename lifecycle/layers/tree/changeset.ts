@@ -16,9 +16,12 @@ export class Changeset implements TarHandler {
   #skipping = false
   /** Whether the layer changes lower layers in a way that its own tree does not show. */
   needsLower = false
+  /** The paths of lower layers that the layer deletes, if they are to be kept rather than counted as `needsLower`. */
+  readonly #deleted: Set<ByteString> | undefined
 
-  constructor(tree: TreeWriter) {
+  constructor(tree: TreeWriter, deleted?: Set<ByteString>) {
     this.#tree = tree
+    this.#deleted = deleted
   }
 
   entry(entry: TarEntry): void {
@@ -69,7 +72,7 @@ export class Changeset implements TarHandler {
 
   #whiteOut({ type, size, name }: TarEntry, parent: ByteString, base: ByteString): void {
     if (type !== 'file' || size > 0) throw damaged('a whiteout must be an empty file', name)
-    this.needsLower = true
+    this.needsLower ||= this.#deleted === undefined || base === opaque
     if (base === opaque) {
       if (this.#tree.kindAt(parent) === 'directory') this.#removeBelow(parent)
       return
@@ -77,7 +80,9 @@ export class Changeset implements TarHandler {
     const victim = base.slice(whiteout.length)
     if (victim === '' || victim === '.' || victim === '..')
       throw damaged('a whiteout does not name a file to delete', name)
-    this.#removeLower(parent === '' ? victim : `${parent}/${victim}`)
+    const path = parent === '' ? victim : `${parent}/${victim}`
+    this.#deleted?.add(path)
+    this.#removeLower(path)
   }
 
   /** Removes the entries of lower layers at a path. Entries of this layer stay, regardless of their order. */

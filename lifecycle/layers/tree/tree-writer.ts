@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   closeSync,
   constants,
@@ -132,6 +133,32 @@ export class TreeWriter {
     const from = this.#others.at(parentOf(target), enter)
     const parent = this.#parent(path)
     writing(path, () => linkSync(from.path(baseOf(target)), parent.path(baseOf(path))))
+  }
+
+  /**
+   * Marks paths as deleted for overlayfs: devices 0:0, which every user may make (Linux 5.8, Documentation/filesystems/overlayfs.rst,
+   * "whiteouts and opaque directories"). Paths that exist here stay.
+   */
+  whiteOut(paths: readonly ByteString[]): void {
+    for (const path of paths) {
+      if (this.kindAt(path) !== undefined) continue
+      const parent = this.#parent(path)
+      const name = toBuffer(baseOf(path)).toString()
+      if (Buffer.from(name).compare(toBuffer(baseOf(path))) !== 0) throw damaged('its name is not UTF-8', path)
+      const made = spawnSync(
+        'mknod',
+        ['-m', '0', '--', `/proc/${process.pid}/fd/${parent.fd}/${name}`, 'c', '0', '0'],
+        {
+          env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+          encoding: 'utf8',
+        },
+      )
+      if (made.status === 0) continue
+      throw new BaleError('filesystem', `${printableName(path)} cannot be marked as deleted: ${made.stderr}`.trim(), {
+        where: printableName(path),
+        fix: 'use Linux 5.8 or newer, and a file system that holds devices',
+      })
+    }
   }
 
   remove(path: ByteString): void {

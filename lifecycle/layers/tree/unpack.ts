@@ -91,6 +91,20 @@ export async function unpackLayer(layer: Layer, to: string, options: UnpackOptio
 
 class NeedsLower extends Error {}
 
+/**
+ * Unpacks a layer of `changesSource` by itself, with whiteouts of overlayfs for the deleted entries. Otherwise like `unpackImage`.
+ * @throws BaleError 'input' for a layer that hides whole directories, or has hard links to files of lower layers
+ */
+export async function unpackChanges(layer: Layer, to: string, options: UnpackOptions = {}): Promise<void> {
+  await publish({ to }, async tree => {
+    const deleted = new Set<ByteString>()
+    const changeset = new Changeset(tree, deleted)
+    await readTar(layerTar(layer, options.signal), changeset, options)
+    if (changeset.needsLower) throw damaged('it depends on lower layers in a way that cannot be overlaid')
+    tree.whiteOut([...deleted].sort())
+  })
+}
+
 /** Makes a directory beside `to`, fills it, and renames it to `to` at the end. */
 export async function publish(
   { to, within, owner }: { readonly to: string; readonly within?: string; readonly owner?: Owner | undefined },

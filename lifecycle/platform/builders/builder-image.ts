@@ -1,7 +1,8 @@
 import { BaleError } from '../../errors.ts'
 import { envOf, labelOf } from '../../image/config.ts'
 import type { Image } from '../../image/image.ts'
-import { parseBuildpack } from '../../spec/buildpack.ts'
+import type { ModuleKind } from '../../phases/buildpacks-dir.ts'
+import { parseBuildpack, parseExtension } from '../../spec/buildpack.ts'
 import {
   type BuilderMetadata,
   builderLabels,
@@ -26,6 +27,8 @@ export interface BuilderImage {
 export interface BuilderContents {
   /** The buildpacks in /cnb/buildpacks. */
   readonly buildpacks: readonly BuildpackDescriptor[]
+  /** The image extensions in /cnb/extensions. */
+  readonly extensions: readonly BuildpackDescriptor[]
   readonly order: Order
   readonly runImages: RunDocument['images']
 }
@@ -78,8 +81,10 @@ export async function readBuilderContents(
       where: name,
       fix: 'use another builder, or name buildpacks with --buildpack',
     })
-  const buildpacks = await readBuildpacks(files)
-  return { buildpacks, order: withVersions(order, buildpacks, name), runImages: await readRunImages(files, metadata) }
+  const [buildpacks, extensions] = [await readModules(files, 'buildpack'), await readModules(files, 'extension')]
+  const groups = withVersions(order.groups, buildpacks, name)
+  const orders = { groups, extensions: withVersions(order.extensions, extensions, name) }
+  return { buildpacks, extensions, order: orders, runImages: await readRunImages(files, metadata) }
 }
 
 async function readOrder(files: LayeredFiles, { config }: Image, name: string): Promise<Order> {
@@ -93,8 +98,12 @@ async function readOrder(files: LayeredFiles, { config }: Image, name: string): 
 }
 
 /** An order may name a buildpack without a version if there is only one of it. */
-function withVersions(order: Order, buildpacks: readonly BuildpackDescriptor[], where: string): Order {
-  const groups = order.groups.map(group =>
+function withVersions(
+  groups: Order['groups'],
+  buildpacks: readonly BuildpackDescriptor[],
+  where: string,
+): Order['groups'] {
+  return groups.map(group =>
     group.map(element => {
       if (element.version !== '') return element
       const versions = buildpacks.filter(({ id }) => id === element.id).map(({ version }) => version)
@@ -106,17 +115,18 @@ function withVersions(order: Order, buildpacks: readonly BuildpackDescriptor[], 
       throw new BaleError('input', `the order names ${element.id} without a version, and it ${why}`, { where })
     }),
   )
-  return { ...order, groups }
 }
 
-async function readBuildpacks(files: LayeredFiles): Promise<BuildpackDescriptor[]> {
+async function readModules(files: LayeredFiles, kind: ModuleKind): Promise<BuildpackDescriptor[]> {
   const found: BuildpackDescriptor[] = []
-  for (const id of await files.directories('cnb/buildpacks')) {
-    for (const version of await files.directories(`cnb/buildpacks/${id}`)) {
-      const path = `cnb/buildpacks/${id}/${version}/buildpack.toml`
+  const dir = `cnb/${kind}s`
+  for (const id of await files.directories(dir)) {
+    for (const version of await files.directories(`${dir}/${id}`)) {
+      const path = `${dir}/${id}/${version}/${kind}.toml`
       const content = await files.read(path)
       if (content === undefined) continue
-      const descriptor = parseBuildpack(content, `/${path}`)
+      const parse = kind === 'buildpack' ? parseBuildpack : parseExtension
+      const descriptor = parse(content, `/${path}`)
       // No order can refer to a directory with another name.
       if (escapeId(descriptor.id) === id && descriptor.version === version) found.push(descriptor)
     }

@@ -21,13 +21,13 @@ import { pullBuilder } from './pull-builder.ts'
 import { nodeRuntime } from './node-runtime.ts'
 import { unpackedLayers } from './unpacked-layers.ts'
 
-/** Only the phase binaries support image extensions: those install as root, but a build on this machine does not run as root. */
+/** Image extensions need sandboxes of Bale's own, and its own phases in them. */
 export function withoutExtensions(order: Order, name: string, reporter: Reporter): Order {
   if (order.extensions.length > 0)
     reporter.event({
       type: 'warning',
-      text: `the image extensions of ${name} are not used: \`bale build\` does not run them`,
-      fix: 'if buildpacks need their packages, use another builder, or use pack with this one',
+      text: `the image extensions of ${name} are not used: they need Bale's own lifecycle on a machine, not in a container`,
+      fix: 'if buildpacks need their packages, run bale build on a machine, without --lifecycle builder',
     })
   return { ...order, extensions: [] }
 }
@@ -58,13 +58,15 @@ export async function imageEnvironment(input: ImageEnvironmentInput, signal: Abo
   requireArchitecture(builder.image, name, settings)
   const lifecycle = lifecycleOf(input, builder)
   const layers = await layersOf(builder.image, settings, reporter, signal)
-  const { buildpacks, order, runImages } = await readBuilderContents(builder, layers, name)
+  const { buildpacks, extensions, order, runImages } = await readBuilderContents(builder, layers, name)
   const [runImage] = runImages
   return {
     rootfs: { layers, config: builder.image.config },
+    buildImage: builder.image,
     hasBuildpacks: true,
     buildpacks: buildpacks.map(descriptor => ({ descriptor })),
-    order: withoutExtensions(order, name, reporter),
+    extensions: extensions.map(descriptor => ({ descriptor })),
+    order: input.lifecycle === 'bale' ? order : withoutExtensions(order, name, reporter),
     lifecycle: { ...lifecycle, launcher: distribution.launcher(settings.platform.architecture) },
     user: builder.user,
     runImages: {
@@ -104,8 +106,10 @@ export async function buildImageEnvironment(input: BuildImageInput, signal: Abor
   requireArchitecture(image, name, settings)
   return {
     rootfs: { layers: await layersOf(image, settings, reporter, signal), config: image.config },
+    buildImage: image,
     hasBuildpacks: false,
     buildpacks: builder.buildpacks,
+    extensions: builder.extensions,
     order: builder.order,
     lifecycle: {
       phases: { from: 'bale', dir: distribution.lifecycleDir, runtime: nodeRuntime(distribution) },
@@ -148,7 +152,7 @@ function lifecycleOf(
   })
 }
 
-async function layersOf(
+export async function layersOf(
   image: Image,
   { cacheDir }: Settings,
   reporter: Reporter,

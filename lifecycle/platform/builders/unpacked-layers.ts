@@ -7,7 +7,7 @@ import { removeStale } from '../../files/stale.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { hexOf } from '../../image/digest.ts'
 import type { Layer } from '../../image/layer.ts'
-import { unpackImage, unpackLayer } from '../../layers/tree/unpack.ts'
+import { unpackChanges, unpackImage, unpackLayer } from '../../layers/tree/unpack.ts'
 import { ownDirectory } from '../../files/own-directory.ts'
 
 export interface UnpackInput {
@@ -19,6 +19,9 @@ export interface UnpackInput {
 
 /** The folder of the cache directory, for `bale cache`. */
 export const unpackedLayersDir = 'layers'
+
+/** The folder for images that image extensions have extended. */
+export const extendedDir = 'extended'
 
 /**
  * Unpacks the layers of an image, each into a directory of its own named after its diffID, which all images with the layer
@@ -42,6 +45,28 @@ export async function unpackedLayers(
     signal.throwIfAborted()
     if (await standsAlone(layer, n, base, input, signal)) dirs.unshift(directoryOf(layer, base))
     else return [await chain(layers.slice(0, n + 1), base, input, signal), ...dirs]
+  }
+  return dirs
+}
+
+/**
+ * Unpacks the layers that image extensions have made, each into a directory to overlay, with whiteouts of overlayfs.
+ * @returns absolute paths, the lowest first
+ */
+export async function unpackedChanges(
+  layers: readonly Layer[],
+  { cacheDir }: Pick<UnpackInput, 'cacheDir'>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const dirs: string[] = []
+  for (const layer of layers) {
+    const dir = join(cacheDir, unpackedLayersDir, `${hexOf(layer.diffId)}.changes`)
+    if (!(await touch(dir)))
+      await unpackUnlessThere(dir, async () => {
+        await unpackChanges(layer, dir, { signal })
+        return true
+      })
+    dirs.push(dir)
   }
   return dirs
 }

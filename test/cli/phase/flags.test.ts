@@ -4,7 +4,7 @@ import { type FlagName, flags, flagsAt, parseFlags } from '../../../lifecycle/cl
 import { requirePlatformApi, supportedPlatformApis } from '../../../lifecycle/spec/api.ts'
 
 // Written from the usage of each binary in platform.md and its changelog: `name`, `name from`, `<until name`. Bale's own flags are
-// annotation, check-start, label and secrets.
+// annotation, check-start, label, only-image and secrets.
 const expected: Record<string, string> = {
   analyzer: `analyzed cache-image daemon uid gid layers previous-image run-image tag launch-cache@0.9 skip-layers@0.9
     run@0.12 layout@0.12 layout-dir@0.12 insecure-registry@0.13 stack<0.12`,
@@ -13,7 +13,7 @@ const expected: Record<string, string> = {
   restorer: `analyzed cache-dir cache-image group layers skip-layers uid gid build-image@0.10 daemon@0.12 generated@0.12
     layout@0.12 layout-dir@0.12 insecure-registry@0.13 run@0.14`,
   extender: `analyzed@0.10 app@0.10 buildpacks@0.10 generated@0.10 group@0.10 layers@0.10 plan@0.10 platform@0.10 uid@0.10
-    gid@0.10 kaniko-cache-ttl@0.10 build-config@0.11 kind@0.12 extended@0.12 secrets@0.10`,
+    gid@0.10 kaniko-cache-ttl@0.10 build-config@0.11 kind@0.12 extended@0.12 secrets@0.10 only-image@0.10`,
   builder: 'app buildpacks group layers plan platform build-config@0.11 analyzed@0.12 secrets',
   exporter: `analyzed app cache-dir cache-image daemon uid gid launch-cache launcher group layers process-type project-metadata
     report parallel image run-image launcher-sbom@0.11 run@0.12 extended@0.12 layout@0.12 layout-dir@0.12

@@ -1,14 +1,11 @@
 import { cp } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { directoryState } from '../../../files/directories.ts'
 import { readUntrusted } from '../../../files/read.ts'
-import { placesOf } from '../../../phases/generated-dir.ts'
+import { contextOf, placesOf } from '../../../phases/generated-dir.ts'
 import { checkBuildDockerfile, readRunDockerfile } from '../../../spec/dockerfile.ts'
-import { type BuildArg, parseExtendConfig } from '../../../spec/extend-config.ts'
+import { type BuildArg, type ExtendKind, parseExtendConfig } from '../../../spec/extend-config.ts'
 import type { GroupElement } from '../../../spec/types.ts'
 import type { PhaseContext } from '../context.ts'
-
-export type ExtendKind = 'build' | 'run'
 
 /** A Dockerfile that an image extension generated. */
 export interface ExtensionDockerfile {
@@ -52,12 +49,4 @@ export async function readDockerfiles(
     files.push({ extension, text, where, args, context })
   }
   return files
-}
-
-/** image_extension.md, "Context Folders": by default the application. */
-async function contextOf(dir: string, kind: ExtendKind): Promise<string | undefined> {
-  for (const name of ['context', `context.${kind}`]) {
-    if ((await directoryState(join(dir, name))) === 'directory') return join(dir, name)
-  }
-  return undefined
 }

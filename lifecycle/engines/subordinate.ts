@@ -1,0 +1,122 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { BaleError } from '../errors.ts'
+import { findProgram } from '../processes/find-program.ts'
+import { systemPath } from '../processes/launch.ts'
+import { readProc } from '../processes/proc.ts'
+
+// A user namespace with many ids: its root is the user of this process, and its other ids are subordinate ids of that user
+// (subuid(5), newuidmap(1)). Programs there install packages and change owners as root does, and own no file of the machine.
+
+/** The ids 1 to 65535 of an image: 0 is the user itself. */
+const wanted = 65_535
+/** For root's sandboxes: above the ids in host-user.ts, below 2³¹. */
+const firstOfRoot = 2_000_000_000
+const ranges = 2048
+
+/** The host's first id for id 1 of the namespace, for users and for groups, and how many follow. */
+export interface SubordinateIds {
+  readonly users: { readonly first: number; readonly count: number }
+  readonly groups: { readonly first: number; readonly count: number }
+}
+
+/**
+ * Finds the ids for a namespace of this user.
+ * @throws BaleError 'engine' if there are none, with what to install
+ */
+export async function findSubordinateIds(): Promise<SubordinateIds> {
+  if (process.geteuid?.() === 0) {
+    if (!/^\s*0\s+0\s+4294967295\s*$/.test(readProc('self/uid_map') ?? ''))
+      throw missing('root of a container with its own ids cannot pass on other ids')
+    const range = { first: firstOfRoot + (process.pid % ranges) * wanted, count: wanted }
+    return { users: range, groups: range }
+  }
+  for (const name of ['newuidmap', 'newgidmap']) {
+    if ((await findProgram(name, systemPath)) === undefined)
+      throw missing(`${name} is not installed`, 'as root: apt-get install uidmap (or shadow-utils)')
+  }
+  return { users: rangeIn('/etc/subuid'), groups: rangeIn('/etc/subgid') }
+}
+
+function rangeIn(file: string): SubordinateIds['users'] {
+  const { username, uid } = userInfo()
+  const found = subordinateRange(readText(file), [username, String(uid)])
+  if (found !== undefined) return found
+  throw missing(
+    `your user has fewer than ${wanted} subordinate ids in ${file}`,
+    `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
+  )
+}
+
+/** The first range of a user that is large enough, in a file of subuid(5). Undefined if there is none. */
+export function subordinateRange(text: string, names: readonly string[]): SubordinateIds['users'] | undefined {
+  for (const line of text.split('\n')) {
+    const [name = '', first = '', count = ''] = line.trim().split(':')
+    if (!names.includes(name) || !/^\d{1,10}$/.test(first) || !/^\d{1,10}$/.test(count)) continue
+    if (Number(count) >= wanted) return { first: Number(first), count: wanted }
+  }
+  return undefined
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+const missing = (why: string, fix = 'build on a machine, as an ordinary user with subordinate ids'): BaleError =>
+  new BaleError(
+    'engine',
+    `image extensions install programs as root of a user namespace, which is not possible: ${why}`,
+    {
+      where: 'subuid(5)',
+      fix,
+    },
+  )
+
+/** Executes the rest of its arguments in namespaces of its own, once another process has mapped the ids. */
+export const mappedNamespaces: readonly string[] = [
+  ...['unshare', '--user', '--mount', '--', 'sh', '-c'],
+  ...['until read -r _ </proc/self/gid_map; do sleep 0.01; done; exec "$@"', 'sh'],
+]
+
+// Waits until the process with this id is in another user namespace, and maps its ids. It must stay outside: a process cannot give
+// itself ids of others. If that fails the process would wait forever.
+const mapIds = `
+outer=$(readlink /proc/self/ns/user)
+( {
+  until new=$(readlink "/proc/$1/ns/user") && [ "$new" != "$outer" ]; do
+    [ -e "/proc/$1" ] || exit
+    sleep 0.01
+  done
+  if [ "$2" = direct ]; then
+    printf '0 %s 1\\n1 %s %s\\n' "$3" "$5" "$6" >"/proc/$1/uid_map" && printf '0 %s 1\\n1 %s %s\\n' "$4" "$7" "$8" >"/proc/$1/gid_map"
+  else
+    newuidmap "$1" 0 "$3" 1 1 "$5" "$6" && newgidmap "$1" 0 "$4" 1 1 "$7" "$8"
+  fi || kill -KILL "$1"
+} & )
+shift 8
+exec "$@"`
+
+/**
+ * A command that executes the rest of its arguments, and maps the ids of the user namespace that they make.
+ * @param owner the host's user and group that are root there
+ */
+export function mapperArgv(
+  { users, groups }: SubordinateIds,
+  owner: { readonly uid: number; readonly gid: number },
+): string[] {
+  const how = process.geteuid?.() === 0 ? 'direct' : 'program'
+  const ids = [owner.uid, owner.gid, users.first, users.count, groups.first, groups.count].map(String)
+  return ['sh', '-c', `set -- $$ "$@"\n${mapIds}`, 'sh', how, ...ids]
+}
+
+/** Removes directories that contain files of such ids: a namespace may remove them, their user may not. */
+export function removeMapped(ids: SubordinateIds, paths: readonly string[]): void {
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  const [program = '', ...args] = [...mapperArgv(ids, owner), ...mappedNamespaces, 'rm', '-rf', '--', ...paths]
+  spawnSync(program, args, { env: { PATH: systemPath }, cwd: '/', stdio: 'ignore', timeout: 600_000 })
+}

@@ -1,0 +1,111 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Mount } from '../../engines/engine.ts'
+import { findSubordinateIds, removeMapped } from '../../engines/subordinate.ts'
+import { leaseState } from '../../files/lease.ts'
+import { wrapErrno } from '../../files/wrap-errno.ts'
+import { type Image, makeImage } from '../../image/image.ts'
+import { ownersFile, readOwners } from '../../layers/tree/owners.ts'
+import { runPhaseBinary } from '../../phase-runner.ts'
+import { readExtendedImage } from '../../phases/extended-image.ts'
+import { proxiesOf } from '../../phases/proxies.ts'
+import { formatAnalyzed } from '../../spec/analyzed.ts'
+import type { ExtendKind } from '../../spec/extend-config.ts'
+import { writeSparseLayout } from '../../stores/layout/sparse.ts'
+import { platformApi } from '../api.ts'
+import { nodeRuntime } from '../builders/node-runtime.ts'
+import type { OpenBuild } from '../open-build.ts'
+import { lifecycleMounts, ownPhase, prepareLifecycle } from '../phase-sandbox.ts'
+import { paths } from '../workspace.ts'
+
+/** The image that a kind of Dockerfiles extends. */
+export interface ExtensionBase {
+  readonly image: Image
+  /** For ARG base_image. */
+  readonly name: string
+  /** Its unpacked layers, the lowest first. */
+  readonly rootfs: readonly string[]
+}
+
+const [kaniko, extended] = ['/kaniko', '/extended']
+
+/**
+ * Runs extender in a sandbox of the image to extend, as root of a user namespace. Dockerfiles are hostile: the sandbox sees the source and
+ * the files of the phases, both read-only, and no credential.
+ * @param dir a new directory for the sandbox and its result
+ * @returns the image with the layers that the Dockerfiles make, and the directory that holds them
+ * @throws BaleError 'engine' if this machine cannot make such a sandbox
+ */
+export async function extendInSandbox(
+  kind: ExtendKind,
+  base: ExtensionBase,
+  dir: string,
+  { options, distribution, workspace, reporter, emulator }: OpenBuild,
+  signal: AbortSignal,
+): Promise<{ readonly image: Image; readonly dir: string }> {
+  const { settings, limits, network = 'host' } = options
+  const phases = { from: 'bale', dir: distribution.lifecycleDir, runtime: nodeRuntime(distribution) } as const
+  const places = { lifecycle: join(dir, 'lifecycle'), kaniko: join(dir, 'kaniko'), extended: join(dir, 'extended') }
+  await wrapErrno(dir, async () => {
+    for (const path of [dir, ...Object.values(places)]) await mkdir(path, { recursive: true })
+    await prepareLifecycle(places.lifecycle, phases)
+    await writeBase(kind, base, places.kaniko, signal)
+  })
+  await removeLeftovers(dirname(workspace.dir))
+  const engine = settings.engine({
+    rootfs: base.rootfs,
+    tmpDir: dir,
+    landlock: distribution.landlock,
+    limits,
+    emulator,
+    caBundle: settings.caBundle,
+    onWarning: warning => reporter.event({ type: 'warning', ...warning }),
+    asRoot: true,
+  })
+  const mounts: Mount[] = [
+    ...(await lifecycleMounts(places.lifecycle, phases)),
+    { hostPath: workspace.layers, path: paths.layers, access: 'read-only' },
+    { hostPath: workspace.app, path: workspace.imagePaths.app, access: 'read-only' },
+    { hostPath: places.kaniko, path: kaniko, access: 'read-only' },
+    { hostPath: places.extended, path: extended, access: 'read-write' },
+  ]
+  const argv = [
+    ...[...ownPhase, 'extender', '-kind', kind, '-only-image'],
+    ...['-app', workspace.imagePaths.app, '-layers', paths.layers],
+    ...['-analyzed', `${kaniko}/analyzed.toml`, '-extended', extended],
+  ]
+  const env = {
+    ...(network === 'none' ? {} : proxiesOf(settings.environment)),
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    CNB_PLATFORM_API: platformApi,
+    BALE_LOG_FORMAT: 'jsonl',
+  }
+  const run = { argv, env, workingDir: '/', mounts, network, user: { uid: 0, gid: 0 } }
+  await runPhaseBinary('extend', engine, run, reporter, {}, signal)
+  const result = join(places.extended, kind)
+  return { image: await readExtendedImage(result, base.image, process.geteuid?.()), dir: result }
+}
+
+/** A killed build leaves files of subordinate ids, which its user cannot remove from outside of a namespace. */
+async function removeLeftovers(work: string): Promise<void> {
+  const ids = await findSubordinateIds()
+  const dead = (await readdir(work)).filter(name => leaseState(name) === 'dead')
+  if (dead.length > 0)
+    removeMapped(
+      ids,
+      dead.map(name => join(work, name)),
+    )
+}
+
+/** Writes what restorer leaves in `<kaniko>`, and the owners of the image's files, which unpacking has lost. */
+async function writeBase(kind: ExtendKind, base: ExtensionBase, dir: string, signal: AbortSignal): Promise<void> {
+  // A daemon gives the content of a config, but not its bytes.
+  const image = makeImage(base.image.config, base.image.layers)
+  const reference = `${base.name.replace(/@.*$/, '').replace(/:[^/:]*$/, '')}@${image.digest}`
+  await writeSparseLayout(join(dir, 'cache/base', image.digest), image)
+  const named = { reference, extend: true }
+  const analyzed = formatAnalyzed(kind === 'run' ? { runImage: named } : { runImage: undefined, buildImage: named })
+  await writeFile(join(dir, 'analyzed.toml'), analyzed)
+  await writeFile(join(dir, ownersFile), JSON.stringify(await readOwners(image.layers, signal)))
+}
