@@ -100,6 +100,12 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const { env, log } = context
   const { app, json } = project
   if (project.because !== undefined) log.info(`The application is ${project.dir}: ${project.because}`)
+  if (project.dir !== '' && (await app.has('Procfile'))) {
+    log.warning(
+      `${project.dir}/Procfile has no effect: only a Procfile at the top of the source is read`,
+      `Move its lines there, each with the folder: "web: cd ${project.dir} && COMMAND".`,
+    )
+  }
   checkSources(context.app, project)
   const choice = await chooseManager(env, project)
   for (const text of choice.contradictions) log.warning(text, 'Change one of the two.')

@@ -67,6 +67,14 @@ describe.each(['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE'])('%s', name => {
     expect(await project.read('layers/node/env.launch/PATH.prepend')).toBe(bins.join(':'))
   })
 
+  it('warns of a Procfile in the application’s folder', async () => {
+    const app = { ...workspace, 'apps/web/Procfile': 'web: node other.js\n' }
+    const { project } = await projectOf(app, { [name]: 'apps/web' })
+    expect((await project.build()).output).toContain(
+      'Warning: apps/web/Procfile has no effect: only a Procfile at the top of the source is read',
+    )
+  })
+
   it('may name an application that shares nothing with the top of the source', async () => {
     const { project, managers } = await projectOf(
       {
