@@ -179,6 +179,31 @@ describe('a builder image in the shape of Paketo’s', () => {
     expect((await bale(['run', image])).stdout).toBe('hello\n')
   })
 
+  it('is refused if its user is root, unless --uid names another', async () => {
+    const dir = await temporaryDirectory()
+    const order = '[[order]]\n[[order.group]]\nid = "acme/a"\nversion = "1.0.0"\n'
+    const rooted = await makeBuilderImage(dir, {
+      layers: [shellBuildpack('acme/a', '1.0.0'), { 'cnb/order.toml': order }],
+      labels: { 'io.buildpacks.builder.metadata': builderMetadata() },
+      env: ['CNB_USER_ID=0', 'CNB_GROUP_ID=0'],
+    })
+    const build = [
+      'build',
+      'bale-test-root',
+      '--path',
+      dir,
+      '--builder',
+      rooted,
+      '--run-image',
+      await makeRunImage(dir),
+    ]
+    const refused = await bale(build)
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('the user of the builder is root')])
+    expect(refused.stderr).toContain('--uid and --gid')
+    const built = await bale([...build, '--uid', '1000', '--gid', '1000'])
+    expect(built.code, built.output).toBe(0)
+  })
+
   it('has its unpacked layers in the cache, and uses them again', async () => {
     const verbose = ['--verbose']
     await build(paketo, verbose)

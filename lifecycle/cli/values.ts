@@ -14,6 +14,11 @@ export function parseTargets(texts: readonly string[] | undefined, where: string
 
 export function parsePlatform(text: string, where: string): Platform {
   const [, os, architecture, variant] = /^([a-z0-9]+)\/([a-z0-9_]+)(?:\/([a-z0-9.]+))?$/.exec(text) ?? []
+  if (/^[a-z0-9]+\/[^:]+:/.test(text))
+    throw new BaleError('usage', `${JSON.stringify(text)} names distributions, and Bale only distinguishes platforms`, {
+      where,
+      fix: `write ${text.replace(/:.*/, '')}; distributions are [[targets.distros]] of a buildpack.toml`,
+    })
   if (os === undefined || architecture === undefined)
     throw new BaleError('usage', `${JSON.stringify(text)} is not a platform`, {
       where,

@@ -200,7 +200,7 @@ async function openModules(
 
 function noBuilder(path: string): BaleError {
   return new BaleError('arguments', `there is no builder at ${path}`, {
-    fix: 'give --builder a builder.toml, or a directory with one',
+    fix: 'name a builder.toml, or a directory with one',
   })
 }
 

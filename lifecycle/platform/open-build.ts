@@ -117,11 +117,24 @@ async function openAndUse<T>(
   const builder = chooseBuilder(options, source.project)
   const inputs = { ...options, distribution, stores, reporter, builder: builder.name }
   const opened = await openEnvironment(inputs, signal)
-  const { uid = opened.user.uid, gid = opened.user.gid } = options.user ?? {}
-  const ofUser = { ...opened, user: { uid, gid } }
+  const ofUser = { ...opened, user: userOf(opened, options, builder.name) }
   const environment = await withBuildpacks(ofUser, source.project, inputs, workspace, signal)
   const build = { ...masking, options, distribution, stores, destinations, caches, workspace, builder }
   return await use({ ...build, environment, emulator, source: { ...source, dir } }, signal)
+}
+
+/** @throws BaleError 'input' for a builder whose user is root: buildpacks never run as root */
+function userOf(
+  { user }: BuildEnvironment,
+  options: BuildOptions,
+  builder: string | undefined,
+): BuildEnvironment['user'] {
+  const { uid = user.uid, gid = user.gid } = options.user ?? {}
+  if (uid !== 0) return { uid, gid }
+  throw new BaleError('input', 'the user of the builder is root, and buildpacks never run as root', {
+    ...(builder !== undefined && { where: builder }),
+    fix: 'use a builder whose CNB_USER_ID is not 0, or name a user: --uid and --gid',
+  })
 }
 
 /** @throws BaleError 'engine' if there is none for another architecture: a checkout needs a compiler to make it */

@@ -463,3 +463,9 @@ it('says that a packaged file has no further name, and that --flatten changes no
   expect([code, out + err]).toEqual([0, expect.stringContaining('--flatten changes nothing')])
   expect((await bale(['buildpack', 'inspect', join(home, 'a.cnb')])).out).toContain('acme/a 1.2.3')
 })
+
+it('says that a platform has no distributions, in the notation of pack', async () => {
+  const { bale } = await user()
+  const { code, err } = await bale(['builder', 'create', 'b', '-c', 'x', '--target', 'linux/amd64:ubuntu@22.04'])
+  expect([code, err]).toEqual([2, expect.stringContaining('write linux/amd64;')])
+})

@@ -21,7 +21,7 @@ describe('files for later steps of a job', () => {
       imageNameWithDigestFile: join(dir, 'names'),
       imageNameTagWithDigestFile: join(dir, 'tags'),
     }
-    await checkResultFiles(options)
+    await checkResultFiles(options, 'app')
     await writeResultFiles(options, ['localhost:5000/app:1', 'localhost:5000/app:2', 'r.test/app:1'], report)
     expect(await readFile(join(dir, 'new/digest'), 'utf8')).toBe(digest)
     expect(await readFile(options.imageNameWithDigestFile, 'utf8')).toBe(
@@ -34,9 +34,14 @@ describe('files for later steps of a job', () => {
     const dir = await temporaryDirectory()
     await writeFile(join(dir, 'file'), '')
     await mkdir(join(dir, 'sub'))
-    expect(await failureOf(checkResultFiles({ digestFile: join(dir, 'file/digest') }))).toMatchObject({
+    expect(await failureOf(checkResultFiles({ digestFile: join(dir, 'file/digest') }, 'app'))).toMatchObject({
       code: 'filesystem',
     })
+  })
+
+  it.each(['docker-daemon:app', 'docker-archive:app.tar'])('are an error before a build to %s', async image => {
+    expect(await failureOf(checkResultFiles({ digestFile: '/x/y' }, image))).toMatchObject({ where: '--digest-file' })
+    await checkResultFiles({}, image)
   })
 
   it('are an error for an image without a digest', async () => {

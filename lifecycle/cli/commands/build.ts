@@ -7,7 +7,7 @@ import { buildOptionsOf } from '../build-options.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { parseBuildPlatforms } from '../values.ts'
 import { clusterOf } from './manifests.ts'
-import { checkReportDir, checkResultFiles, writeReport, writeResultFiles } from './result-files.ts'
+import { checkOutputDir, checkResultFiles, writeReport, writeResultFiles } from './result-files.ts'
 import { downloadCommand } from './sbom.ts'
 
 export async function buildCommand(
@@ -24,8 +24,9 @@ export async function buildCommand(
     })
   await using given = await buildOptionsOf(context, named, options)
   // Checked before the build, so that a wrong path does not fail after it.
-  await checkReportDir(options.reportOutputDir)
-  await checkResultFiles(options)
+  await checkOutputDir(options.reportOutputDir)
+  await checkOutputDir(options.sbomOutputDir)
+  await checkResultFiles(options, given.options.image)
   const cluster = options.on === undefined ? undefined : await clusterOf(options.on, options.onSettings)
   const { report, names } = await recorded<Pick<BuildResult, 'report' | 'names'>>(given.options, own =>
     cluster !== undefined

@@ -6,7 +6,7 @@ import { BaleError } from '../../errors.ts'
 import { readUserConfig } from '../config-file.ts'
 import { withInsecure } from '../insecure-registries.ts'
 import { printable, shortName } from '../text.ts'
-import { checkReportDir, writeReport } from './result-files.ts'
+import { checkOutputDir, writeReport } from './result-files.ts'
 
 export async function rebaseCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {
   const input = {
@@ -22,7 +22,7 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
     pullPolicy: options.pullPolicy ?? (await readUserConfig(context.env)).pullPolicy,
   }
   if (options.check !== true) {
-    await checkReportDir(options.reportOutputDir)
+    await checkOutputDir(options.reportOutputDir)
     return writeReport(options.reportOutputDir, (await rebase(input)).report)
   }
   for (const { platform, state, runImage, from, to, packages } of await checkRebase(input)) {

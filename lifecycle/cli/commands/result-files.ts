@@ -5,6 +5,7 @@ import { makeDirectories } from '../../files/directories.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { sbomsIn } from '../../platform/sbom-files.ts'
 import { formatReport } from '../../spec/report.ts'
+import { parseImageReference } from '../../stores/transports.ts'
 import type { Report } from '../../spec/types.ts'
 import type { GlobalOptions } from '../context.ts'
 
@@ -17,8 +18,8 @@ const filesOf = (options: ResultFiles): string[] =>
 
 const reportFileIn = (dir: string): string => join(dir, 'report.toml')
 
-/** Creates the directory of report.toml, so that a wrong path is an error before the image changes. */
-export async function checkReportDir(dir: string | undefined): Promise<void> {
+/** Creates a directory for results, so that a wrong path is an error before the image changes. */
+export async function checkOutputDir(dir: string | undefined): Promise<void> {
   if (dir !== undefined) await makeDirectories(resolve(dir))
 }
 
@@ -38,8 +39,12 @@ export function outputFiles(options: ResultFiles & Pick<GlobalOptions, 'reportOu
   return [...filesOf(options), ...files.flat()]
 }
 
-/** Creates the directories of the result files, so that a wrong path is an error before the build. */
-export async function checkResultFiles(options: ResultFiles): Promise<void> {
+/**
+ * Creates the directories of the result files, so that a wrong path is an error before the build.
+ * @throws BaleError 'usage' for a destination that knows no digests
+ */
+export async function checkResultFiles(options: ResultFiles, image: string): Promise<void> {
+  if (filesOf(options).length > 0 && !parseImageReference(image).transport.keepsManifests) throw noDigest('usage')
   for (const file of filesOf(options)) await makeDirectories(dirname(resolve(file)))
 }
 
@@ -53,11 +58,7 @@ export async function writeResultFiles(
   { digest }: Report,
 ): Promise<void> {
   if (filesOf(options).length === 0) return
-  if (digest === undefined)
-    throw new BaleError('arguments', 'the image has no digest at this destination', {
-      where: '--digest-file',
-      fix: 'send it to a registry, to oci:DIR or to oci-archive:FILE',
-    })
+  if (digest === undefined) throw noDigest('arguments')
   const lines = (nameOf: (name: string) => string) =>
     [...new Set(names.filter(name => name !== '').map(name => nameOf(withoutDigest(name))))]
       .map(name => `${name}@${digest}\n`)
@@ -80,6 +81,12 @@ export async function writeResultFiles(
     lines(name => name),
   )
 }
+
+const noDigest = (code: 'usage' | 'arguments'): BaleError =>
+  new BaleError(code, 'the image has no digest at this destination', {
+    where: '--digest-file',
+    fix: 'send it to a registry, to oci:DIR or to oci-archive:FILE',
+  })
 
 /** A name has a digest if the registry gave the tag to another image. */
 const withoutDigest = (name: string): string => name.replace(/@.*$/, '')
