@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { expand } from '../../lifecycle/cli/commands/builder.ts'
 
 const element = (id: string) => ({ id, version: '1', optional: false })
-const component = { version: '1', api: '0.12', diffId: '' }
+const component = { version: '1', api: '0.12', diffId: '', stacks: [], targets: [] }
 /** Composites that each name the next one twice, and a component. */
 const listed = (levels: number) =>
   Array.from({ length: levels + 1 }, (_, n) => ({
