@@ -37,7 +37,7 @@ export const currentLts = Math.max(...Object.values(ltsLines))
  */
 export async function requestedNode(
   { env }: Pick<Context, 'env'>,
-  { app, json, root, rootJson }: Project,
+  { app, json, dir, root, rootJson }: Project,
 ): Promise<readonly VersionRequest[]> {
   const setting = firstSetting(
     env,
@@ -46,10 +46,16 @@ export async function requestedNode(
     'GOOGLE_RUNTIME_VERSION',
     'RAILPACK_NODE_VERSION',
   )
-  const folders = [{ app, json }, ...(app === root ? [] : [{ app: root, json: rootJson }])]
-  if (setting) return [{ value: setting.value, where: setting.name }, ...folders.flatMap(({ json }) => rangesOf(json))]
-  const found = folders.map(async ({ app, json }) => [...rangesOf(json), ...(await pinsOf(app))])
-  return (await Promise.all(found)).flat()
+  const folders = [
+    ...(app === root ? [] : [{ app, json, prefix: `${dir}/` }]),
+    { app: root, json: rootJson, prefix: '' },
+  ]
+  const found = folders.map(async ({ app, json, prefix }) => {
+    const requests = [...rangesOf(json), ...(setting ? [] : await pinsOf(app))]
+    return requests.map(({ value, where }) => ({ value, where: `${prefix}${where}` }))
+  })
+  const requests = (await Promise.all(found)).flat()
+  return setting ? [{ value: setting.value, where: setting.name }, ...requests] : requests
 }
 
 function rangesOf({ engines, devNode }: PackageJson): VersionRequest[] {

@@ -67,6 +67,16 @@ describe.each(['BP_NODE_PROJECT_PATH', 'GOOGLE_BUILDABLE'])('%s', name => {
     expect(await project.read('layers/node/env.launch/PATH.prepend')).toBe(bins.join(':'))
   })
 
+  it('has a version of Node that the application and the top allow, and says which place asks', async () => {
+    const app = { ...workspace, 'apps/web/.nvmrc': '22\n', '.nvmrc': '>=20\n', '.node-version': '20\n' }
+    const { project } = await projectOf(app, { [name]: 'apps/web' })
+    const { output } = await project.build()
+    expect(output).toMatch(/Node 22\.\d+\.\d+: apps\/web\/\.nvmrc asks for 22, \.nvmrc for >=20\n/)
+    expect(output).toContain(
+      'Warning: apps/web/.nvmrc asks for 22, .nvmrc for >=20, but .node-version for 20, which has no effect',
+    )
+  })
+
   it('warns of a Procfile in the application’s folder', async () => {
     const app = { ...workspace, 'apps/web/Procfile': 'web: node other.js\n' }
     const { project } = await projectOf(app, { [name]: 'apps/web' })
