@@ -26,6 +26,11 @@ const docker = needed
   : ({ state: 'missing', reason: 'docker or skopeo is not installed' } as const)
 
 const restricted = ['--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--read-only', '--tmpfs', '/tmp']
+/** A container in which bubblewrap can make sandboxes. */
+const nesting = ['seccomp=unconfined', 'apparmor=unconfined', 'systempaths=unconfined'].flatMap(o => [
+  '--security-opt',
+  o,
+])
 let dir: string
 let builderArchive: string
 const archive = () => `oci-archive:${builderArchive}`
@@ -90,6 +95,24 @@ suiteWith('the builder image in Docker', docker, daemon => {
       const { code, text } = await job(options, `bale build ${registry.host}/${name} --publish --path /source`)
       expect(code, text).toBe(0)
       expect([...registry.manifests.keys()]).toContain(`${name}:latest`)
+    })
+
+    it('makes the same image in sandboxes, where the container allows user namespaces, and has their limits', async () => {
+      const app = await source('sandboxed', {
+        Procfile: 'web: true\n',
+        'project.toml': inline('echo "it sees: $(ls /proc | grep -c "^[0-9]") processes; $(ls /source 2>&1)"'),
+      })
+      const script = 'bale build oci-archive:/tmp/x.tar --path /source'
+      const options = ['--user', '12345:0', ...restricted, '-v', `${app}:/source:ro`]
+      const outside = await job(options, script)
+      const inside = await job([...options, ...nesting], `${script} --network none --memory 500MB`)
+      expect(inside.code, inside.text).toBe(0)
+      expect(inside.text.match(/^Buildpacks run in a bubblewrap sandbox: .*$/gm), inside.text).toHaveLength(1)
+      expect(outside.text).toMatch(/^Buildpacks run .*confined by Landlock.*\(a sandbox takes .*user namespaces.*\)$/m)
+      expect(inside.text).toMatch(/it sees: \d processes; .*\/source.*No such file/)
+      const digest = ({ text }: { text: string }) => /^Digest: (sha256:[0-9a-f]{64})/m.exec(text)?.[1]
+      expect(digest(inside)).toBe(digest(outside))
+      expect(digest(inside)).toBeDefined()
     })
 
     it('of root runs buildpacks as another user', async () => {
@@ -182,6 +205,7 @@ suiteWith('the builder image in Docker', docker, daemon => {
     it.each([
       ['root', ['--user', '0']],
       ['another user without capabilities', ['--user', '1000', ...restricted]],
+      ['another user, in a sandbox', ['--user', '1000', ...restricted, ...nesting]],
     ])('a buildpack in a job of %s gets at none of it, though all of it is mounted', async (_who, options) => {
       const app = await source('attack', { Procfile: 'web: true\n', 'project.toml': inline(attack) })
       await chmod(daemon.socketPath, 0o660)
@@ -203,6 +227,27 @@ suiteWith('the builder image in Docker', docker, daemon => {
       expect(text).not.toContain(secret)
       expect(text).not.toContain(btoa(`ann:${secret}`))
     })
+  })
+
+  it('X07 a buildpack in a sandbox has no Docker socket, though the job may open it', async () => {
+    const app = await source('socket', {
+      Procfile: 'web: true\n',
+      'project.toml': inline(
+        'ls -l /var/run/docker.sock; curl -sS --unix-socket /var/run/docker.sock http://d/version',
+      ),
+    })
+    const socket = daemon.socketPath
+    await chmod(socket, 0o666)
+    try {
+      const options = ['--user', '1000', ...restricted, ...nesting, '-v', `${socket}:/var/run/docker.sock`]
+      const argv = [...options, '-v', `${app}:/source:ro`]
+      const script = `curl -sS --unix-socket /var/run/docker.sock http://d/version; bale build oci-archive:/tmp/x.tar --path /source`
+      const { code, text } = await job(argv, script)
+      expect(code, text).toBe(0)
+      expect(text.match(/"Platform":/g), text).toHaveLength(1)
+    } finally {
+      await chmod(socket, 0o660)
+    }
   })
 
   describe('a phase: a hostile buildpack', () => {
@@ -277,30 +322,20 @@ suiteWith('the builder image in rootless Podman', podman, () => {
     await user?.close()
   }, 60_000)
 
-  it('builds and publishes without a capability, on a read-only root', async () => {
-    const app = join(dir, 'rootless-app')
+  it.each([
+    ['confined by Landlock', 'rootless', []],
+    ['in a bubblewrap sandbox', 'sandboxed', ['seccomp=unconfined', 'unmask=ALL'].flatMap(o => ['--security-opt', o])],
+  ])('builds and publishes %s, without a capability, on a read-only root', async (how, name, more) => {
+    const app = join(dir, `${name}-app`)
     await writeTree(app, { Procfile: 'web: echo hello\n' })
     execFileSync('chmod', ['-R', 'a+rX', app])
-    const script = `bale build ${registry.host}/rootless --publish --path /source && id -u`
-    const { code, text } = await podmanOf(
-      ...[
-        'run',
-        '--rm',
-        '--network',
-        'host',
-        ...asUser,
-        ...restricted,
-        '-v',
-        `${app}:/source:ro`,
-        id,
-        'sh',
-        '-c',
-        script,
-      ],
-    )
+    const script = `bale build ${registry.host}/${name} --publish --path /source && id -u`
+    const options = ['--network', 'host', ...asUser, ...restricted, ...more, '-v', `${app}:/source:ro`]
+    const { code, text } = await podmanOf('run', '--rm', ...options, id, 'sh', '-c', script)
     expect(code, text).toBe(0)
+    expect(text).toContain(how)
     expect(text).toMatch(/^1000$/m)
-    expect([...registry.manifests.keys()]).toContain('rootless:latest')
+    expect([...registry.manifests.keys()]).toContain(`${name}:latest`)
   })
 })
 

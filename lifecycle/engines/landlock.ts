@@ -22,12 +22,14 @@ export const withoutLandlock: Warning = {
   fix: 'use Linux 6.12 or newer with Landlock, or --network none',
 }
 
-/** The paths that a build needs of the system. None belongs to the user, and platforms mount secrets elsewhere. */
+/** The directories that a build needs of the system. None belongs to the user, and platforms mount secrets elsewhere. */
+export const systemDirectories: readonly string[] = [
+  ...['/bin', '/cnb', '/etc', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/sbin', '/usr'],
+  ...['/var/cache', '/var/lib/apt', '/var/lib/dpkg'],
+]
+
 const system = {
-  read: [
-    ...['/bin', '/cnb', '/etc', '/lib', '/lib32', '/lib64', '/libx32', '/opt', '/sbin', '/usr'],
-    ...['/proc', '/sys', '/var/cache', '/var/lib/apt', '/var/lib/dpkg'],
-  ],
+  read: [...systemDirectories, '/proc', '/sys'],
   write: ['null', 'zero', 'full', 'random', 'urandom', 'tty', 'ptmx', 'pts', 'shm'].map(name => `/dev/${name}`),
 }
 

@@ -58,12 +58,12 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
   const { interaction } = options
   if (distribution.container !== undefined && interaction !== undefined)
-    throw new BaleError('arguments', 'a build in a container has no sandbox with a shell', {
+    throw new BaleError('arguments', 'a build in a container of a builder image has no shell for you', {
       where: '--interactive',
       fix: 'leave it out, and open a shell in the container: docker exec -it',
     })
   if (distribution.container !== undefined)
-    return containerRunner({ ...run, limits, caBundle, landlock, reporter }, options)
+    return containerRunner({ ...run, limits, caBundle, landlock, sandbox: engine, reporter }, options)
   const { app } = workspace.imagePaths
   if (options.volumes?.some(({ path }) => isAtOrBelow(path, app) || isAtOrBelow(app, path)))
     throw new BaleError(

@@ -1,17 +1,15 @@
 import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { unsandboxedEngine } from '../engines/unsandboxed.ts'
-import type { Engine, Mount } from '../engines/engine.ts'
-import { BaleError } from '../errors.ts'
+import type { Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { giveTree } from '../layers/tree/give.ts'
 import { type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
-import { warnOfOrphans } from '../phases/supervision.ts'
-import { landlockVersion, landlockVersions } from '../processes/landlock.ts'
 import { escapeId } from '../spec/ids.ts'
 import type { BuildEnvironment } from './build-environment.ts'
+import { chooseContainerEngine } from './container-engine.ts'
 import { environmentOf, writeBuildConfig } from './phase-sandbox.ts'
+import type { EngineFactory } from './settings.ts'
 import { type Workspace, paths } from './workspace.ts'
 
 export interface ContainerBuild {
@@ -24,6 +22,8 @@ export interface ContainerBuild {
   readonly caBundle?: string | undefined
   /** The program of engines/landlock. */
   readonly landlock: string
+  /** Makes sandboxes. */
+  readonly sandbox: EngineFactory
   readonly reporter: Reporter
 }
 
@@ -32,11 +32,11 @@ export interface ContainerBuild {
  * that the container allows, and reports it once.
  */
 export async function containerRunner(build: ContainerBuild, limits: RunLimits): Promise<PhaseRunner> {
-  refuseLimits(build)
-  const engine = await chooseEngine(build)
   const { environment, workspace, network, reporter } = build
   const { user } = environment
   const isRoot = process.geteuid?.() === 0
+  const supervisor = join(lifecycleDir, 'supervisor')
+  const { engine, system } = await chooseContainerEngine({ ...build, supervisor, isRoot, user })
   await prepareDirectories(build)
   return engineRunner(
     engine,
@@ -60,7 +60,7 @@ export async function containerRunner(build: ContainerBuild, limits: RunLimits):
           CNB_BUILD_CONFIG_DIR: join(cnb, 'build-config'),
         },
         workingDir: app,
-        mounts: mountsOf(phase, build),
+        mounts: [...system, ...mountsOf(phase, build)],
         network,
         user,
       }
@@ -129,46 +129,4 @@ async function prepareDirectories({ environment, workspace, caBundle }: Containe
     }
     await writeFile(join(cnb, 'order.toml'), '')
   })
-}
-
-function refuseLimits({ limits, network }: ContainerBuild): void {
-  const refuse = (option: string, fix: string) => {
-    throw new BaleError('engine', `in a container, Bale can only do this for the whole container`, {
-      where: option,
-      fix,
-    })
-  }
-  if (network === 'none') refuse('--network none', 'start the container without a network: docker run --network none')
-  if (limits?.memory !== undefined)
-    refuse('--memory', 'limit the container: docker run --memory, resources.limits.memory')
-  if (limits?.disk !== undefined) refuse('--disk', 'limit the container: resources.limits.ephemeral-storage')
-  if (limits?.pids !== undefined) refuse('--pids', 'limit the container: docker run --pids-limit')
-}
-
-/** Chooses the strongest engine that works here, and reports its isolation in one line. */
-async function chooseEngine({ environment, workspace, landlock, reporter }: ContainerBuild): Promise<Engine> {
-  const supervisor = join(lifecycleDir, 'supervisor')
-  const options = { tmpDir: workspace.dir, supervisor, grace: undefined }
-  await warnOfOrphans(supervisor, reporter)
-  const user = process.geteuid?.() === 0 ? `user ${environment.user.uid}` : 'the user of this job'
-  const version = await landlockVersion(landlock)
-  if (version >= landlockVersions.files) {
-    const reach =
-      version >= landlockVersions.scopes
-        ? 'no other file or process of this job'
-        : 'no other file of this job; from Linux 6.12 on, they cannot signal its processes either'
-    const text = `Buildpacks run as ${user}, confined by Landlock: they reach the source, their layers and the system, and ${reach}`
-    reporter.event({ type: 'note', level: 'info', text })
-    return unsandboxedEngine({ ...options, landlock })
-  }
-  const reach =
-    process.geteuid?.() === 0
-      ? 'every file that any user may read'
-      : 'every file of this job, including its credentials'
-  reporter.event({
-    type: 'warning',
-    text: `buildpacks run as ${user} without a sandbox, and can read ${reach}`,
-    fix: 'use Linux 5.19 or newer with Landlock, and a seccomp profile that allows it, as Docker’s own does',
-  })
-  return unsandboxedEngine(options)
 }
