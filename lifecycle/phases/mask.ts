@@ -56,7 +56,7 @@ export function formOf(id: string, text: string): Form {
 /** Hides confidential values in messages. */
 export class Mask {
   readonly #secrets: readonly Confidential[]
-  protected readonly forms: readonly Form[]
+  protected readonly forms: Form[]
 
   constructor(secrets: readonly Confidential[]) {
     this.#secrets = secrets
@@ -68,13 +68,18 @@ export class Mask {
     return new Mask([...this.#secrets, ...other.#secrets])
   }
 
+  /** Hides these, too, from now on. */
+  learn(forms: readonly Form[]): void {
+    this.forms.push(...forms)
+    this.forms.sort((a, b) => b.bytes.length - a.bytes.length) // masking a part would leave the rest
+  }
+
   mask(text: string): string {
     return this.forms.reduce((masked, { utf8 }) => masked.replaceAll(utf8, '***'), text)
   }
 
   /** Masks every text of every event. */
   masked(reporter: Reporter): Reporter {
-    if (this.forms.length === 0) return reporter
     return {
       event: event => reporter.event(this.maskEvent(event)),
       drained: () => reporter.drained?.(),

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { closeSync, readSync, readlinkSync } from 'node:fs'
+import { closeSync, fstatSync, readSync, readlinkSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import type { BaleError } from '../errors.ts'
 import { printableName, toBytes } from '../files/byte-string.ts'
@@ -15,6 +15,8 @@ export interface Search {
   readonly found: (id: string, where: string) => BaleError
   /** Selects directories to skip, by their paths in the tree. */
   readonly skip?: (path: Buffer) => boolean
+  /** Leaves out the contents of files that were not changed since then: milliseconds since 1970, by the clock of the file system. */
+  readonly since?: number | undefined
 }
 
 /**
@@ -37,7 +39,7 @@ export async function searchTree({ host, image }: Located, search: Search, signa
       }
       refuse(Buffer.from(name, 'latin1'))
       if (kind === 'symlink') refuse(at(() => readlinkSync(parent.path(name), { encoding: 'buffer' })))
-      if (kind === 'file') at(() => searchFile(parent.openFile(name), buffer, longest, refuse))
+      if (kind === 'file') at(() => searchFile(parent.openFile(name), buffer, longest, search.since ?? 0, refuse))
       if (++seen % 64 === 0) await setImmediate()
     }
   } finally {
@@ -46,8 +48,9 @@ export async function searchTree({ host, image }: Located, search: Search, signa
 }
 
 /** Reads a file in pieces, which overlap so that no form is cut in two. */
-function searchFile(fd: number, buffer: Buffer, longest: number, refuse: (bytes: Buffer) => void): void {
+function searchFile(fd: number, buffer: Buffer, longest: number, since: number, refuse: (bytes: Buffer) => void): void {
   try {
+    if (since > 0 && fstatSync(fd).ctimeMs < since) return
     for (let kept = 0; ;) {
       const read = readSync(fd, buffer, kept, buffer.length - kept, null)
       if (read === 0) return

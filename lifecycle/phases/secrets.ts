@@ -4,9 +4,8 @@ import { BaleError } from '../errors.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Reporter } from '../events.ts'
 import type { BuildOutput } from './export.ts'
-import { buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { Mask, formsOf } from './mask.ts'
-import { searchTree } from './search-tree.ts'
+import { type SearchedSettings, searchOutput } from './search-output.ts'
 
 /** A secret that buildpacks may read, as a binding: `<platform>/bindings/<id>/<key>` (platform.md, "Bindings"). */
 export interface BuildSecret {
@@ -68,21 +67,13 @@ export class BuildSecrets extends Mask {
   }
 
   /**
-   * Searches the content of the image, the cache and the report: the app, layers for launch and for the cache, bills of
-   * materials, labels and all other metadata. Does not find compressed or encrypted text.
+   * Searches everything that a build leaves: see `searchOutput`.
    * @throws BaleError 'input' with the place
    */
-  async refuseIn({ layersDir, appDir, group }: BuildOutput, signal?: AbortSignal): Promise<void> {
+  async refuseIn(output: BuildOutput, settings: SearchedSettings, signal?: AbortSignal): Promise<void> {
     if (this.forms.length === 0) return
-    const dropped = new Set<string>()
-    for (const { id } of group) {
-      const base = buildpackLayersDir(layersDir.host, id).slice(layersDir.host.length + 1)
-      for (const { name, types } of await readLayers(layersDir.host, id))
-        if (!types.launch && !types.cache) dropped.add(`${base}/${name}`)
-    }
     const search = { forms: this.forms, found: (id: string, where: string) => heldSecret(id, this.mask(where)) }
-    await searchTree(layersDir, { ...search, skip: path => dropped.has(path.toString()) }, signal)
-    await searchTree(appDir, search, signal)
+    await searchOutput(output, settings, search, signal)
   }
 }
 

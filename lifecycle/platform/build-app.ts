@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Mount } from '../engines/engine.ts'
 import { exitStatus } from '../errors.ts'
@@ -15,7 +16,7 @@ import { extendImages } from './extensions/extend-images.ts'
 import { type OpenBuild, prepareDetection, runnerOf, withOpenBuild } from './open-build.ts'
 import { publishElsewhere } from './publish.ts'
 import type { Interaction } from './failed-phase-shell.ts'
-import { refuseCredentials } from '../phases/committed-credentials.ts'
+import { refuseCredentials } from '../phases/registry-credentials.ts'
 import type { BuildSecret } from '../phases/secrets.ts'
 import type { Settings } from './settings.ts'
 import { openShared } from './shared-caches.ts'
@@ -122,6 +123,8 @@ export function build(options: BuildOptions): Promise<BuildResult> {
 export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<BuildResult> {
   const { options, secrets, stores, reporter, environment, caches } = opened
   const { settings } = options
+  // By the clock of the file system, and before the first file of the build.
+  const begun = await stat(join(opened.workspace.platform, 'env'))
   const [destination, ...others] = opened.destinations
   const imageSettings = imageSettingsOf(options, environment)
   const cacheImage =
@@ -156,8 +159,9 @@ export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<B
       },
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
-        await secrets.refuseIn(output, signal)
-        await refuseCredentials(stores.credentials, opened.destinations, output.appDir, signal)
+        await secrets.refuseIn(output, imageSettings, signal)
+        const search = { settings: imageSettings, since: begun.ctimeMs }
+        await refuseCredentials(stores.credentials, opened.destinations, output, search, signal)
         await checkStart(output, image, { indexDir: join(settings.cacheDir, 'run-images'), signal })
       },
     },

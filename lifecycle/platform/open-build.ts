@@ -29,6 +29,7 @@ import { type Distribution, bundledIn, findDistribution } from './distribution.t
 import type { Interaction } from './failed-phase-shell.ts'
 import type { Mask } from '../phases/mask.ts'
 import { maskPasswords } from '../phases/proxies.ts'
+import { maskCredentials } from '../phases/registry-credentials.ts'
 import { withDisplayNames } from './publish.ts'
 import { BuildSecrets } from '../phases/secrets.ts'
 import { type Settings, emulatorFor } from './settings.ts'
@@ -49,7 +50,7 @@ export interface ChosenBuilder {
 export interface OpenBuild {
   readonly options: BuildOptions
   readonly secrets: BuildSecrets
-  /** Hides secrets, and passwords of proxies. */
+  /** Hides secrets, passwords of proxies, and the credentials of registries. */
   readonly mask: Mask
   /** Masks everything that it reports. */
   readonly reporter: Reporter
@@ -102,6 +103,7 @@ async function openAndUse<T>(
   const emulator = distribution.container === undefined ? await emulatorFor(settings, architecture) : undefined
   if (emulator !== undefined) requireLauncher(distribution, architecture)
   await using stores = new Stores(settings, reporter, options.compression)
+  maskCredentials(stores.credentials, masking.mask)
   const names = [options.image, ...(options.tags ?? [])]
   const caches = cacheLocations(options)
   const destinations = await stores.destinations(names, options.publish === true)

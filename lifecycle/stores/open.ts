@@ -10,7 +10,8 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { Compression } from '../image/media-types.ts'
-import { type Credentials, dockerCredentials } from './credentials.ts'
+import { dockerCredentials } from './credentials.ts'
+import { FoundCredentials } from './found-credentials.ts'
 import { guardIndexes } from './guard-indexes.ts'
 import type { LayoutStore } from './layout/store.ts'
 import { openLocalStore } from './local/transport.ts'
@@ -62,7 +63,7 @@ export interface FoundImage {
 /** Every store that a command opens. Connections and tokens of a registry are shared; temporary files are deleted at the end. */
 export class Stores implements AsyncDisposable {
   readonly local: LayoutStore
-  readonly credentials: Credentials
+  readonly credentials: FoundCredentials
   readonly #settings: StoreSettings
   readonly #transports: readonly ImageTransport[]
   readonly #reporter: Reporter
@@ -81,13 +82,14 @@ export class Stores implements AsyncDisposable {
     this.#packing = { compression }
     this.#tmpDir = join(settings.cacheDir, 'tmp', leaseName())
     this.local = openLocalStore(settings, {})
-    this.credentials = dockerCredentials({
+    const credentials = dockerCredentials({
       dockerConfig,
       path: environment['PATH'] ?? '',
       environment,
       warn: text => reporter.event({ type: 'warning', text }),
       registryAuth,
     })
+    this.credentials = new FoundCredentials(credentials)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

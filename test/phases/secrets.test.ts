@@ -91,11 +91,20 @@ describe('a secret', () => {
     ],
   ])('is found in %s', async (_where, files, place) => {
     const { output } = await leave(files)
-    expect(await failureOf(secrets.refuseIn(output))).toMatchObject({
+    expect(await failureOf(secrets.refuseIn(output, { project: {} }))).toMatchObject({
       code: 'input',
       where: place,
       message: 'it contains the secret token, so the image is not published',
     })
+  })
+
+  it.each([
+    ['a label of the user', { labels: { team: `x${value}` }, project: {} }, 'label team'],
+    ['an annotation', { annotations: { team: value }, project: {} }, 'annotation team'],
+    ['the project’s metadata', { project: { source: { url: value } } as never }, 'the project’s metadata'],
+  ])('is found in %s', async (_where, settings, where) => {
+    const { output } = await leave({})
+    expect(await failureOf(secrets.refuseIn(output, settings))).toMatchObject({ code: 'input', where })
   })
 
   it('is found in the target of a link, and may be in a layer for the build alone', async () => {
@@ -103,9 +112,9 @@ describe('a secret', () => {
       'layers/acme_x/l.toml': '[types]\nbuild = true\n',
       'layers/acme_x/l/f': value,
     })
-    await secrets.refuseIn(output)
+    await secrets.refuseIn(output, { project: {} })
     await symlink(`/x/${value}`, join(dir, 'app/link'))
-    expect(await failureOf(secrets.refuseIn(output))).toMatchObject({ where: '/workspace/link' })
+    expect(await failureOf(secrets.refuseIn(output, { project: {} }))).toMatchObject({ where: '/workspace/link' })
   })
 
   it('that is too short is said to be so', () => {

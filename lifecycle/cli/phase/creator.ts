@@ -66,7 +66,7 @@ async function create(
       ...(context.io.user.uid === 0 && { restoredOwner: cnbUser(context) }),
       settings,
       checkOutput: (output, image) =>
-        checkOutput(context, { images, destinations: analysis.destinations }, output, image),
+        checkOutput(context, { images, destinations: analysis.destinations, settings }, output, image),
       features,
       reporter,
     },

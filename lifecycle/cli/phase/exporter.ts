@@ -4,7 +4,7 @@ import { BaleError } from '../../errors.ts'
 import { type ExportInput, type ImageSettings, exportImage } from '../../phases/export.ts'
 import type { Image } from '../../image/image.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
-import { refuseCredentials } from '../../phases/committed-credentials.ts'
+import { refuseCredentials } from '../../phases/registry-credentials.ts'
 import { readExtendedImage } from '../../phases/extended-image.ts'
 import type { Destination } from '../../stores/open.ts'
 import { checkStart } from '../../phases/start-check/check-start.ts'
@@ -54,7 +54,8 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
         owner: cnbUser(context),
       }
       const [destination, ...others] = await images.destinations(names)
-      await checkOutput(context, { images, destinations: [destination, ...others] }, output, parts.runImage.image)
+      const opened = { images, destinations: [destination, ...others], settings }
+      await checkOutput(context, opened, output, parts.runImage.image)
       const exported = await exportImage(
         {
           output,
@@ -75,12 +76,17 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
 /** The checks before an image is made. @throws BaleError for a secret in it, or a process that cannot start */
 export async function checkOutput(
   { inputs, secrets, signal }: PhaseContext,
-  { images, destinations }: { readonly images: Images; readonly destinations: readonly Destination[] },
+  {
+    images,
+    destinations,
+    settings,
+  }: { readonly images: Images; readonly destinations: readonly Destination[]; readonly settings: ImageSettings },
   output: ExportInput['output'],
   runImage: Image,
 ): Promise<void> {
-  await secrets.refuseIn(output, signal)
-  await refuseCredentials(images.credentials, destinations, output.appDir, signal)
+  await secrets.refuseIn(output, settings, signal)
+  // Buildpacks cannot read the credentials of this process, and each layer would be read for them.
+  await refuseCredentials(images.credentials, destinations, output, { settings }, signal)
   if (inputs.flag('check-start')) await checkStart(output, runImage, { signal })
 }
 

@@ -13,7 +13,8 @@ import { type Digest, hexOf, isDigest } from '../../image/digest.ts'
 import type { Image } from '../../image/image.ts'
 import type { Platform } from '../../image/manifest.ts'
 import { atDigest, formatReference, layoutPath, parseReference, repositoryName } from '../../image/reference.ts'
-import type { Credentials } from '../../stores/credentials.ts'
+import { maskCredentials } from '../../phases/registry-credentials.ts'
+import type { FoundCredentials } from '../../stores/found-credentials.ts'
 import { dockerDaemon } from '../../stores/daemon/transport.ts'
 import { ociLayout } from '../../stores/layout/transport.ts'
 import { type Destination, type ImageAt, Stores } from '../../stores/open.ts'
@@ -62,6 +63,7 @@ export class Images implements AsyncDisposable {
       },
       log,
     )
+    maskCredentials(this.#stores.credentials, log.mask)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,7 +75,7 @@ export class Images implements AsyncDisposable {
     await rm(this.#tmpDir, { recursive: true, force: true }).catch(() => {})
   }
 
-  get credentials(): Credentials {
+  get credentials(): FoundCredentials {
     return this.#stores.credentials
   }
 

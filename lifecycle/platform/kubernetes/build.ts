@@ -6,6 +6,8 @@ import { BaleError } from '../../errors.ts'
 import { type Reporter, silent } from '../../events.ts'
 import { parseReference, withoutPasswordsOfUrls } from '../../image/reference.ts'
 import { outOfTime } from '../../phase-runner.ts'
+import type { Mask } from '../../phases/mask.ts'
+import { maskCredentials } from '../../phases/registry-credentials.ts'
 import { BuildSecrets } from '../../phases/secrets.ts'
 import type { Report } from '../../spec/types.ts'
 import { type Destination, Stores } from '../../stores/open.ts'
@@ -62,13 +64,13 @@ export async function buildOnCluster(options: BuildOptions, { on, settings }: On
   const reporter = secrets.masked(options.reporter ?? silent)
   secrets.warnOfShort(reporter)
   try {
-    return await buildInPod({ ...options, reporter }, { on, settings })
+    return await buildInPod({ ...options, reporter }, { on, settings }, secrets)
   } catch (error) {
     throw secrets.maskError(error)
   }
 }
 
-async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluster): Promise<ClusterResult> {
+async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluster, mask: Mask): Promise<ClusterResult> {
   refuseOptions(options)
   const cluster = checkClusterSettings(settings, 'settings')
   refuseSameBinding(options, cluster)
@@ -77,6 +79,7 @@ async function buildInPod(options: BuildOptions, { on, settings = {} }: OnCluste
   const signal = AbortSignal.any([timer, ...(options.signal ? [options.signal] : [])])
   try {
     await using stores = new Stores(options.settings, reporter)
+    maskCredentials(stores.credentials, mask)
     const [destination] = await registryDestinations(options, stores)
     const api = await ClusterApi.open(on, options.settings.environment)
     const dir = resolve(options.path ?? '.')
