@@ -24,6 +24,7 @@ import { lifecycleRows } from './lifecycle.ts'
 import { memoryRows } from './memory.ts'
 import { rebaseRows } from './rebase.ts'
 import { restoreRows } from './restore.ts'
+import { sharingRows } from './sharing.ts'
 import { type Tree, makeTree } from './tree.ts'
 
 const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
@@ -36,6 +37,7 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   jobs: jobRows,
   lifecycle: lifecycleRows,
   java: javaRows,
+  sharing: sharingRows,
 }
 
 const root = join(import.meta.dirname, '..')

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { chunkedCache } from '../lifecycle/caches/chunks/cache.ts'
 import { layerSource } from '../lifecycle/layers/tree/pack.ts'
 import { memoryStorage } from '../test/helpers/memory-storage.ts'
-import type { Bench } from './index.ts'
+import type { Bench } from './bench.ts'
 import { type Row, progress, quote, shell } from './measure.ts'
 
 /** What all apps of a team depend on: four fifths of each app's dependencies. */

@@ -355,16 +355,20 @@ suiteWith('builds in pods', cluster, kubernetes => {
     await nothingLeft()
   })
 
+  // A short phase may have ended when the cluster tells of the deletion, and the next one never starts: its status is right, too.
   it.each([
-    ['in detect', 42, '===> DETECTING'],
-    ['in build', 52, 'it builds'],
-    ['in export', 62, '===> EXPORTING'],
-  ])('a pod that somebody deletes %s ends the build, with its cause', async (_when, status, text) => {
+    ['in source', [1, 32], 'Building in pod'],
+    ['in analyze', [32, 22], '===> ANALYZING'],
+    ['in detect', [22, 42], '===> DETECTING'],
+    ['in restore', [42, 52], '===> RESTORING'],
+    ['in build', [52], 'it builds'],
+    ['in export', [62], '===> EXPORTING'],
+  ])('a pod that somebody deletes %s ends the build, with its cause', async (_when, statuses, text) => {
     const running = await start(await app('echo it builds; sleep 3; head -c 400000000 /dev/urandom >large'))
     await said(running, text)
     await kubectl('-n', 'builds', 'delete', 'pods', '--all', '--wait=false')
     const ended = await running.ended
-    expect(ended.code, ended.output).toBe(status)
+    expect(statuses, ended.output).toContain(ended.code)
     expect(ended.stderr).toMatch(/^ERROR: .*the pod was deleted[\s\S]*^Fix: build again/m)
     await nothingLeft()
   })
