@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir, readlink, symlink } from 'node:fs/promises'
+import { lstat, mkdtemp, readdir, readlink, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Engine, Mount } from '../engines/engine.ts'
 import { systemDirectories } from '../engines/landlock.ts'
@@ -52,7 +52,7 @@ export async function chooseContainerEngine(input: ContainerEngineInput): Promis
 
 async function openSandbox(input: ContainerEngineInput): Promise<ContainerEngine | undefined> {
   const { workspace, landlock, limits, sandbox, reporter } = input
-  const rootfs = join(workspace.dir, 'root')
+  const rootfs = await wrapErrno(workspace.dir, () => mkdtemp(join(workspace.dir, 'root-')))
   const system = await prepareRoot(rootfs)
   const engine = sandbox({
     rootfs,
@@ -71,10 +71,9 @@ async function openSandbox(input: ContainerEngineInput): Promise<ContainerEngine
   }
 }
 
-/** Makes a root of the image's links, such as /bin. Returns mounts for its directories: those of the job are not there. */
+/** Fills a root with the image's links, such as /bin. Returns mounts for its directories: those of the job are not there. */
 async function prepareRoot(rootfs: string): Promise<Mount[]> {
   await wrapErrno(rootfs, async () => {
-    await mkdir(rootfs)
     for (const entry of await readdir('/', { withFileTypes: true }))
       if (entry.isSymbolicLink() && systemDirectories.includes(`/${entry.name}`))
         await symlink(await readlink(`/${entry.name}`), join(rootfs, entry.name))
