@@ -43,9 +43,10 @@ export function checkOffered(
   language: string,
   releases: readonly [string, ...string[]],
   spell: Spell,
+  others: readonly string[] = [],
 ): string[] {
   const chosen = releases.at(-1) ?? releases[0]
-  if (!isMet(wanted, chosen)) throw notOffered(wanted, language, releases, spell)
+  if (!isMet(wanted, chosen)) throw notOffered(wanted, language, releases, spell, others)
   const [first] = wanted.musts
   return wanted.wishes
     .filter(wish => !wish.meets(chosen))
@@ -60,11 +61,13 @@ function notOffered(
   language: string,
   releases: readonly [string, ...string[]],
   spell: Spell,
+  others: readonly string[],
 ): BuildpackError {
   const wish = musts.find(each => !each.meets(releases[0])) as Wish
-  const nearest = nearestTo(wish.value, releases)
+  const nearest = nearestTo(wish.value, [...releases, ...others])
   const minor = nearest.split('.').slice(0, 2).join('.')
-  const which = nearest === releases[0] ? 'the one that Debian 13 has' : 'of an older release of Debian'
+  const older = others.includes(nearest) ? 'which is precompiled' : 'of an older release of Debian'
+  const which = nearest === releases[0] ? 'the one that Debian 13 has' : older
   return new BuildpackError(`asks for ${language} ${wish.value}, which is not available`, {
     where: wish.where,
     fix: `the nearest is ${nearest}, ${which}: write ${spell(wish, minor)} if the application runs on it`,

@@ -16,12 +16,12 @@ const packages: Readonly<Record<string, { readonly name: string; readonly hash: 
 
 /** A tool of mise, and the hosts that mise downloads its builds from. */
 export interface MiseTool {
-  /** mise's name: `java`. */
+  /** mise's name: `java`, `github:jdx/ruby`. */
   readonly name: string
+  /** mise's option for archives of several machines: `ruby-*.x86_64_linux.tar.gz`. */
+  readonly archives?: string
   /** `https://github.com`: each may have a mirror. */
   readonly hosts: readonly string[]
-  /** Settings of mise, as variables. */
-  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** Whether mise has a program for the architecture. */
@@ -40,7 +40,7 @@ export class Mise {
   constructor(context: BuildContext, tool: MiseTool, temp: string) {
     this.#context = context
     this.#tool = tool
-    this.#temp = join(temp, `mise-${tool.name}`)
+    this.#temp = join(temp, 'mise')
   }
 
   /** The names of all builds for this machine: `temurin-21.0.5+11.0.LTS`. */
@@ -56,10 +56,12 @@ export class Mise {
    * @throws BuildpackError if the archive is not the published one
    */
   async install(build: string, dir: string): Promise<void> {
-    const { stderr } = await this.#run(['install-into', `${this.#tool.name}@${build}`, dir])
+    const { name, archives } = this.#tool
+    const options = archives === undefined ? '' : `[asset_pattern=${archives}]`
+    const { stderr } = await this.#run(['install-into', `${name}${options}@${build}`, dir])
     // mise also takes an archive without a published digest.
     if (/\bchecksum\b/.test(stderr)) return
-    throw new BuildpackError(`${this.#tool.name} ${build} has no published digest, so its archive cannot be checked`, {
+    throw new BuildpackError(`${name} ${build} has no published digest, so its archive cannot be checked`, {
       fix: 'ask for another version or vendor',
     })
   }
@@ -95,12 +97,13 @@ export class Mise {
         MISE_STATE_DIR: at('state'),
         MISE_CEILING_PATHS: this.#temp,
         MISE_YES: '1',
+        // mise reads one page of a list of releases by default.
+        MISE_LIST_ALL_VERSIONS: '1',
         // mise would count the installation.
         MISE_USE_VERSIONS_HOST_TRACK: '0',
         NO_COLOR: '1',
         // The build image's store also has the certificates of intercepting proxies.
         SSL_CERT_FILE: env['SSL_CERT_FILE'] ?? '/etc/ssl/certs/ca-certificates.crt',
-        ...this.#tool.settings,
       },
     }
   }

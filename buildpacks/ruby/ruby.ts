@@ -29,7 +29,8 @@ import { type Offer, offeredRuby, provideHeaders, provideRuby, type Ruby, rubyRe
 import { readSettings } from './settings.ts'
 import { readCredentials } from './credentials.ts'
 import { findStart, isRails, mayServe, noStart, otherProcesses, programs } from './start.ts'
-import type { Wanted } from '../debian/offered-version.ts'
+import { isMet, type Wanted } from '../debian/offered-version.ts'
+import { findPrecompiled, precompiledOffers } from './precompiled.ts'
 import { checkVersion, wantedRuby } from './version.ts'
 
 /** Ruby applications, with Bundler. */
@@ -40,7 +41,8 @@ export const ruby = defineBuildpack({
   async offers(context) {
     const versions = rubyReleases(context)
     const offers = await debianOffers(context, { Ruby: [`ruby${versions[0].minor}`] })
-    return offers.map(offer => ({ ...offer, more: olderOffers('Ruby', versions) }))
+    const more = olderOffers('Ruby', versions)
+    return [...offers.map(offer => ({ ...offer, ...(more && { more }) })), ...(await precompiledOffers(context))]
   },
 })
 
@@ -91,27 +93,36 @@ async function install(context: BuildContext, input: Input): Promise<ReadonlySet
   const { log, app, env } = context
   const versions = rubyReleases(context)
   const { archive, offer, releases } = await openRelease(context, temp, wanted, versions, offeredRuby)
-  const warnings = checkVersion(wanted, releases)
+  const other = isMet(wanted, offer.release) ? undefined : await findPrecompiled(context, wanted, temp, releases)
+  const warnings = checkVersion(wanted, other === undefined ? releases : [...releases, other.release])
   const [first] = wanted.musts
   const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
-  log.info(`Ruby ${offer.release}: ${why}`)
-  warnOfOlder(log, 'Ruby', offer, versions[0])
+  log.info(`Ruby ${other?.release ?? offer.release}: ${why}`)
+  if (other === undefined) warnOfOlder(log, 'Ruby', offer, versions[0])
   for (const text of warnings) log.warning(text, 'Change one of the two.')
-  const runtime = await provideRuby(context, archive, offer, launch)
+  const runtime = await (other?.provide(launch) ?? provideRuby(context, archive, offer, launch))
   if (launch) await provideAllocator(context, archive)
   if (gemfile === undefined) return new Set()
   const credentials = await readCredentials(context)
   for (const name of Object.keys(credentials)) log.info(`Bundler uses the credential of ${name} of a binding`)
   const tools: Tools = { ruby: runtime, gemfile, settings: await readSettings(app, env), credentials, temp }
   const selected = await readBundle(context, tools, await useAskedBundler(context, runtime.bundler, gemfile, lock))
-  await installGems(context, archive, { tools, selected, offer, ruby: runtime, launch })
+  await installGems(context, archive, {
+    tools,
+    selected,
+    // A precompiled Ruby has its headers.
+    headers: other === undefined ? offer : undefined,
+    ruby: runtime,
+    launch,
+  })
   return new Set(selected.gems.map(({ name }) => name))
 }
 
 interface Installation {
   readonly tools: Tools
   readonly selected: Bundle
-  readonly offer: Offer
+  /** Debian's Ruby, whose headers are packages of their own. */
+  readonly headers: Offer | undefined
   readonly ruby: Ruby
   readonly launch: boolean
 }
@@ -119,13 +130,13 @@ interface Installation {
 async function installGems(
   context: BuildContext,
   archive: DebianArchive,
-  { tools, selected, offer, ruby, launch }: Installation,
+  { tools, selected, headers: offer, ruby, launch }: Installation,
 ): Promise<void> {
   const { app, env } = context
   const { gems } = selected
   const compiles = mayCompile(gems)
   const native = compiles ? await provideNativePackages(context, archive, buildPackages(gems)) : noNativePackages
-  const headers = compiles ? await provideHeaders(context, archive, offer, ruby) : {}
+  const headers = compiles && offer !== undefined ? await provideHeaders(context, archive, offer, ruby) : {}
   const facts: Facts = { app, gems: new Set(gems.map(({ name }) => name)), hasGemfile: true, env }
   const rails = await isRails(facts)
   const site = launch ? undefined : await findRubySite(app)

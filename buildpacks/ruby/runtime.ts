@@ -84,7 +84,7 @@ export async function provideRuby(
     version,
     abi,
     program: join(layer.path, 'bin/ruby'),
-    bundler: await bundlerOf(layer.path, abi),
+    bundler: await bundlerOf(join(layer.path, 'usr'), abi),
     libraries,
     env: {
       LD_LIBRARY_PATH: [libraries, env['LD_LIBRARY_PATH']].filter(Boolean).join(':'),
@@ -95,7 +95,7 @@ export async function provideRuby(
 }
 
 /** `PIDFILE` is where Puma and Rails write the process id, since the application's directory is not writable. */
-const launchEnv = {
+export const launchEnv = {
   PORT: byDefault('8080'),
   RACK_ENV: byDefault('production'),
   APP_ENV: byDefault('production'),
@@ -161,7 +161,8 @@ export async function provideHeaders(
   return { LIBRARY_PATH: libraryDir(layer.path, target.arch) }
 }
 
-async function bundlerOf(dir: string, abi: string): Promise<string> {
-  const names = await readdir(join(dir, 'usr/lib/ruby/gems', abi, 'gems')).catch(() => [])
+/** The version of the Bundler that comes with a Ruby. `prefix` has its `bin` and `lib`. */
+export async function bundlerOf(prefix: string, abi: string): Promise<string> {
+  const names = await readdir(join(prefix, 'lib/ruby/gems', abi, 'gems')).catch(() => [])
   return names.find(name => /^bundler-\d/.test(name))?.slice('bundler-'.length) ?? ''
 }

@@ -35,10 +35,15 @@ export async function wantedRuby(
 }
 
 /** `checkOffered` for Ruby. */
-export const checkVersion = (wanted: Wanted, releases: readonly [string, ...string[]]): string[] =>
-  checkOffered(wanted, 'Ruby', releases, ({ where }, minor) =>
-    where.startsWith('Gemfile') || where.startsWith('gems.rb') ? `ruby "~> ${minor}"` : minor,
-  )
+export const checkVersion = (
+  wanted: Wanted,
+  releases: readonly [string, ...string[]],
+  others: readonly string[] = [],
+): string[] => {
+  const spell = ({ where }: VersionRequest, minor: string) =>
+    where.startsWith('Gemfile') || where.startsWith('gems.rb') ? `ruby "~> ${minor}"` : minor
+  return checkOffered(wanted, 'Ruby', releases, spell, others)
+}
 
 /** Whether a bare release means only itself, or also later patches. */
 type Bare = 'exact' | 'patches'

@@ -5,8 +5,9 @@ import { linkArguments } from '../../buildpacks/java/jdk.ts'
 import { parseRequest } from '../../buildpacks/java/vendor.ts'
 import { chooseBuild, chooseJava, vendorOffers } from '../../buildpacks/java/vendor-builds.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
-import { App, type BuildContext, BuildpackError, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
+import { App } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { fakeMise } from '../helpers/fake-mise.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { type Tree, writeTree } from '../helpers/tree.ts'
 
@@ -22,38 +23,10 @@ const builds = [
   '21.0.2',
 ]
 
-/** A build on amd64, in which mise and the archive are fakes. `list` fails if it is undefined. */
-async function machine(list: readonly string[] | undefined = builds) {
-  const dir = await temporaryDirectory()
-  const commands: string[] = []
-  let output = ''
-  const add = (text: string) => void (output += text)
-  const notes = new Map<string, Readonly<Record<string, string>>>()
-  const layer = async (name: string, definition: LayerDefinition) => {
-    const known = notes.get(`${name} ${JSON.stringify(definition.key)}`)
-    const path = join(dir, name)
-    const current = known && (await definition.isCurrent?.({ dir: path, notes: known }))
-    if (known !== undefined && current?.keep !== false) return { name, path, notes: known, state: 'restored' as const }
-    // The program itself comes from npm's registry.
-    const made = name === 'mise' ? undefined : await definition.create(path)
-    notes.set(`${name} ${JSON.stringify(definition.key)}`, made?.notes ?? {})
-    return { name, path, notes: made?.notes ?? {}, state: 'created' as const, reason: '' }
-  }
-  const state: { list: readonly string[] | undefined } = { list }
-  const context = {
-    env: {},
-    platformDir: dir,
-    target: { os: 'linux', arch: 'amd64' },
-    log: new Log({ stdout: add, stderr: add }),
-    layer,
-    seal: () => {},
-    run: (argv: readonly string[]) => {
-      commands.push(argv.slice(1).join(' '))
-      if (state.list === undefined) throw new BuildpackError('mise ls-remote failed', { fix: 'check the network' })
-      const stdout = JSON.stringify(state.list.map(version => ({ version })))
-      return Promise.resolve({ exitCode: 0, stdout, stderr: '' })
-    },
-  } as unknown as BuildContext
+/** A build on amd64, in which mise and Debian's archive are fakes. */
+async function machine() {
+  const mise = await fakeMise(builds)
+  const { dir, context } = mise
   const archive = {
     resolve: ([name = '']) =>
       Promise.resolve([{ name, version: `${/\d+/.exec(name)?.[0]}.0.9+10-1~deb13u1`, architecture: 'amd64' }]),
@@ -64,7 +37,7 @@ async function machine(list: readonly string[] | undefined = builds) {
     const chosen = await chooseJava(context, archive, await chooseVersion(new App(app), env), dir)
     return { major: chosen.major, shown: chosen.jdk.shown, components: chosen.jre.components }
   }
-  return { choose, commands, state, context, output: () => output }
+  return { ...mise, choose }
 }
 
 describe('a request for Java', () => {
