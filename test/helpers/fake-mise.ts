@@ -10,7 +10,7 @@ export interface FakeMise {
   readonly commands: string[]
   /** The builds that mise lists; undefined if its list is out of reach. It may change between builds. */
   readonly state: { list: readonly string[] | undefined }
-  output(): string
+  readonly output: () => string
 }
 
 export async function fakeMise(list: readonly string[]): Promise<FakeMise> {
