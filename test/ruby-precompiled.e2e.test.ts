@@ -12,11 +12,11 @@ const pack = `mkdir -p "$1/ruby/bin" "$1/ruby/lib"
 cp "$2/usr/bin/ruby3.3" "$1/ruby/bin/ruby.real"
 cp -r "$2/usr/lib/ruby" "$1/ruby/lib/ruby"
 rm -rf "$1/ruby/lib/ruby/vendor_ruby"
-cp -rL "$2/usr/lib/x86_64-linux-gnu" "$1/ruby/lib/so"
+cp -rL "$2/usr/lib/x86_64-linux-gnu" "$1/ruby/lib/"
 cat > "$1/ruby/bin/ruby" <<'END'
 #!/bin/sh
 here=$(dirname "$(dirname "$(readlink -f "$0")")")
-export RUBYLIB="$here/lib/ruby/3.3.0:$here/lib/so/ruby/3.3.0" LD_LIBRARY_PATH="$here/lib/so"
+export RUBYLIB="$here/lib/ruby/3.3.0:$here/lib/x86_64-linux-gnu/ruby/3.3.0" LD_LIBRARY_PATH="$here/lib/x86_64-linux-gnu"
 exec "$here/bin/ruby.real" "$@"
 END
 chmod 755 "$1/ruby/bin/ruby"
