@@ -30,7 +30,7 @@ export async function withOwnDownloads(context: BuildContext): Promise<BuildCont
   return {
     ...context,
     layer: async (name, definition) => {
-      if (!exposed.has(name)) return context.layer(name, definition)
+      if (!exposed.has(name) && !name.startsWith('agent-')) return context.layer(name, definition)
       const made = await context.layer(name, guarded(definition, digest))
       if (made.state === 'created' && made.reason === changed)
         context.log.info(

@@ -15,6 +15,7 @@ import {
   pass,
   withTempDir,
 } from '../sdk/index.ts'
+import { provideAgents } from './agents.ts'
 import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
 import { withOwnDownloads } from './build-files.ts'
@@ -122,7 +123,9 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const switches = [...(files.switches ?? [])]
   if (jre !== undefined && files.training !== undefined)
     switches.push(await provideClassData(context, jre, files.training, switches))
-  await provideLaunchProgram(context, launchScript(files.classes, files.options, switches))
+  const agents = await provideAgents(context, image)
+  const classes = files.classes + agents.classes
+  await provideLaunchProgram(context, launchScript(classes, files.options, switches, agents.lines))
   log.info(`Starts with: ${files.shown}`)
   return {
     launch: { processes: files.processes, slices: files.slices },

@@ -14,8 +14,14 @@ export interface Switch {
  * container, and translates switches and certificates into options. It does not change options that the user gives.
  * @param classes the number of classes in the application and its libraries
  * @param own options that the application requires
+ * @param more shell code that adds options, of agents
  */
-export function launchScript(classes: number, own: readonly string[] = [], switches: readonly Switch[] = []): string {
+export function launchScript(
+  classes: number,
+  own: readonly string[] = [],
+  switches: readonly Switch[] = [],
+  more = '',
+): string {
   return `#!/bin/sh
 set -eu
 # Puts on one line what a manifest may have on several: the JVM splits options at any white space.
@@ -36,6 +42,13 @@ given=" $tool_options $options "
 
 has() { case $given in *" $1"*) return 0 ;; esac; return 1; }
 add() { options="$options $1"; }
+put() {
+  value=$2
+  case $value in *\\\\* | *'"'* | *'\n'*) value=$(printf %s "$2" | tr '\\n' ' ' | sed 's/\\\\/\\\\\\\\/g; s/"/\\\\"/g') ;; esac
+  printf '%s = "%s"\\n' "$1" "$value" >&3
+}
+# Does not change variables that the user sets.
+default() { eval "[ -n \\"\\\${$1-}\\" ]" || put "$1" "$2"; }
 enabled() { case $1 in 1 | [tT]rue | TRUE | [yY]es | [oO]n) return 0 ;; esac; return 1; }
 fail() {
   echo "Error: $1" >&2
@@ -67,7 +80,7 @@ size() {
   esac
 }
 
-${own.map(option => `add "${option}"\n`).join('')}${switches.map(switchLine).join('')}# The memory that the container may have: control groups version 2, then 1. Without a limit the JVM's own default holds.
+${own.map(option => `add "${option}"\n`).join('')}${switches.map(switchLine).join('')}${more}# The memory that the container may have: control groups version 2, then 1. Without a limit the JVM's own default holds.
 limit=\${BPL_JVM_TOTAL_MEMORY-}
 if [ -n "$limit" ]; then
   total=$(kib BPL_JVM_TOTAL_MEMORY "$limit")
@@ -134,18 +147,12 @@ if [ -n "\${SSL_CERT_FILE-}" ] && [ -f "$SSL_CERT_FILE" ] && ! has -Djavax.net.s
   add "-Djavax.net.ssl.trustStore=$store -Djavax.net.ssl.trustStoreType=PKCS12"
 fi
 
-put() {
-  printf '%s = "%s"\\n' "$1" "$(printf %s "$2" | sed 's/\\\\/\\\\\\\\/g; s/"/\\\\"/g')" >&3
-}
 put JAVA_TOOL_OPTIONS "$tool_options\${tool_options:+ }\${options# }"
 # They are in there now. A command that adds them again would load an agent twice, which ends the JVM.
 [ -z "\${JAVA_OPTS-}" ] || put JAVA_OPTS ''
 # Platforms name the port in PORT; frameworks look elsewhere.
 if [ -n "\${PORT-}" ]; then
-  [ -n "\${SERVER_PORT-}" ] || put SERVER_PORT "$PORT"
-  [ -n "\${QUARKUS_HTTP_PORT-}" ] || put QUARKUS_HTTP_PORT "$PORT"
-  [ -n "\${MICRONAUT_SERVER_PORT-}" ] || put MICRONAUT_SERVER_PORT "$PORT"
-  [ -n "\${PLAY_HTTP_PORT-}" ] || put PLAY_HTTP_PORT "$PORT"
+  for name in SERVER_PORT QUARKUS_HTTP_PORT MICRONAUT_SERVER_PORT PLAY_HTTP_PORT; do default $name "$PORT"; done
 fi
 `
 }

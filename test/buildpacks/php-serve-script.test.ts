@@ -7,7 +7,11 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 import { writeTree } from '../helpers/tree.ts'
 
 /** What the script writes for PHP-FPM and for the server in front of it, when a user of this id starts it. */
-async function configurations(server: 'nginx' | 'httpd', user: number): Promise<string> {
+async function configurations(
+  server: 'nginx' | 'httpd',
+  user: number,
+  more: Record<string, string> = {},
+): Promise<string> {
   const dir = await temporaryDirectory()
   const programs = {
     'bin/id': `#!/bin/sh\necho ${user}\n`,
@@ -21,7 +25,7 @@ async function configurations(server: 'nginx' | 'httpd', user: number): Promise<
   })
   await writeTree(dir, { ...programs, 'bin/serve-php': script })
   for (const name of [...Object.keys(programs), 'bin/serve-php']) await chmod(join(dir, name), 0o755)
-  const env = { PATH: `${join(dir, 'bin')}:${process.env['PATH'] ?? ''}`, TMPDIR: dir }
+  const env = { PATH: `${join(dir, 'bin')}:${process.env['PATH'] ?? ''}`, TMPDIR: dir, ...more }
   const { stdout, stderr, status } = spawnSync(join(dir, 'bin/serve-php'), ['--check'], { env, encoding: 'utf8' })
   expect(status, stderr).toBe(0)
   return stdout
@@ -39,5 +43,23 @@ describe('the socket of PHP-FPM', () => {
     expect(/listen\.owner = (.*)/.exec(text)?.[1]).toBe(owner)
     if (server === 'httpd') expect(text).toContain(`its directory has ${user === 0 ? '711' : '700'}`)
     if (owner === '65534') expect(text).toContain('User #65534\nGroup #65534\n')
+  })
+})
+
+describe('the number of PHP processes', () => {
+  it.each<[Record<string, string>, string]>([
+    [{ PHP_FPM_MAX_CHILDREN: '7', WEB_CONCURRENCY: '3' }, '7'],
+    [{ WEB_CONCURRENCY: '3' }, '3'],
+  ])('for %j is %s', async (env, count) => {
+    expect(await configurations('nginx', 1002, env)).toContain(`pm.max_children = ${count}\n`)
+  })
+
+  it('is what the machine allows for a setting that is not a number', async () => {
+    const text = await configurations('nginx', 1002, { PHP_FPM_MAX_CHILDREN: 'many' })
+    expect(text).toMatch(/^pm\.max_children = [1-9]\d*$/m)
+  })
+
+  it('has a lifetime in requests', async () => {
+    expect(await configurations('httpd', 1002, { PHP_FPM_MAX_REQUESTS: '500' })).toContain('pm.max_requests = 500\n')
   })
 })
