@@ -107,7 +107,7 @@ fs.writeFileSync(path.join(process.env.INIT_CWD, 'attacked'), 'its mode is anoth
     const first = await app.build()
     expect(first.code, first.output).toBe(0)
     expect(first.output).toMatch(
-      /layer \S+ was changed after it was finished, at .*bin.node: no later build will use it/,
+      /layer \S+ was changed after it was finished, at .*bin.node, so later builds will not use it/,
     )
     expect(await app.run()).toMatchObject({ mode: '777', stdout: expect.stringContaining('another') as string })
     await app.removeDependency()

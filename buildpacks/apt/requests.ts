@@ -79,9 +79,9 @@ function parseProject(text: string): PackageRequest[] {
 function checkName({ name, where }: PackageRequest): void {
   if (/^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+~:-]+)?$/.test(name)) return
   if (/^https?:|^:repo:/.test(name)) {
-    throw new BuildpackError(`${name.split(/[/@]/)[0]}… is not a package of the archive`, {
+    throw new BuildpackError(`${name.split(/[/@]/)[0]}… is not a Debian package in the archive`, {
       where,
-      fix: 'name packages that the apt sources of the build image have; a builder of your own can have more sources',
+      fix: 'name packages that are in the apt sources of the build image; your own builder can have more sources',
     })
   }
   throw new BuildpackError(`${JSON.stringify(name)} is not the name of a Debian package`, {

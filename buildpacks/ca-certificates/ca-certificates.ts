@@ -22,7 +22,7 @@ export const caCertificates = defineBuildpack({
     const certificates = await readCertificates(context)
     if (certificates.length > 0) return pass(`a binding has ${certificates.map(({ name }) => name).join(', ')}`)
     if (isSet(context.env, 'BP_ENABLE_RUNTIME_CERT_BINDING') && atLaunch(context)) {
-      return pass('BP_ENABLE_RUNTIME_CERT_BINDING asks for bindings of the type ca-certificates at run time')
+      return pass('BP_ENABLE_RUNTIME_CERT_BINDING enables bindings of the type ca-certificates at run time')
     }
     return fail('there is no binding of the type ca-certificates')
   },
@@ -92,7 +92,8 @@ async function trustInBuild({ env, layer, log }: BuildContext, certificates: rea
 async function trustAtLaunch({ layer }: BuildContext, embedded: readonly Certificate[]): Promise<void> {
   const pems = textOf(embedded.map(({ pem }) => pem))
   await layer('certificates', {
-    title: embedded.length === 0 ? 'what trusts certificates at run time' : `${embedded.length} CA certificates`,
+    title:
+      embedded.length === 0 ? 'the helper that trusts certificates at run time' : `${embedded.length} CA certificates`,
     types: { launch: true },
     key: { Certificates: digestOf(pems), Script: digestOf(launchScript('')) },
     create: async dir => {

@@ -35,7 +35,7 @@ done >&3
 const addFiles = `  for file in "$binding"/*; do
     case \${file##*/} in type | provider) continue ;; esac
     if ! grep -q -e '-----BEGIN \\(TRUSTED \\)\\{0,1\\}CERTIFICATE-----' "$file"; then
-      echo "Error: $file holds no certificate in PEM format" >&2
+      echo "Error: $file contains no certificate in PEM format" >&2
       exit 1
     fi
     set -- "$@" "$file"

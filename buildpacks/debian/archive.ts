@@ -82,11 +82,11 @@ export class DebianArchive {
     if (result.exitCode !== 0 && !this.#cached) {
       throw new BuildpackError(`apt-get cannot install ${names.join(', ')}:\n${result.stderr.trim()}`, {
         where: whereOf?.(names[0] ?? ''),
-        fix: 'check that the packages go together, and that the build image is Debian 13 and can reach its archive',
+        fix: 'check that the packages are compatible, and that the build image is Debian 13 and can reach its archive',
       })
     }
     if (result.exitCode !== 0) {
-      this.#context.log.warning('the lists of packages in the cache are of no use: they are fetched again')
+      this.#context.log.warning('the cached package lists are unusable and are downloaded again')
       this.#cached = false
       await rm(join(this.#dir, 'state'), { recursive: true })
       await this.#update()

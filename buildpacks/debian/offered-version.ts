@@ -67,10 +67,10 @@ function notOffered(
   const nearest = nearestTo(wish.value, [...releases, ...others])
   const minor = nearest.split('.').slice(0, 2).join('.')
   const older = others.includes(nearest) ? 'which is precompiled' : 'of an older release of Debian'
-  const which = nearest === releases[0] ? 'the one that Debian 13 has' : older
+  const which = nearest === releases[0] ? 'the version of Debian 13' : older
   return new BuildpackError(`asks for ${language} ${wish.value}, which is not available`, {
     where: wish.where,
-    fix: `the nearest is ${nearest}, ${which}: write ${spell(wish, minor)} if the application runs on it`,
+    fix: `the nearest is ${nearest}, ${which}: write ${spell(wish, minor)} if the application works with it`,
   })
 }
 

@@ -68,6 +68,6 @@ export const warnOfOlder = (
   const until = supportedUntil[older]
   log.warning(
     `${language} ${minor} comes from Debian's older release ${older}, which gets security fixes only${until === undefined ? '' : `, until ${until}`}`,
-    `Ask for ${language} ${usual.minor} if the application runs on it.`,
+    `Request ${language} ${usual.minor} if the application works with it.`,
   )
 }

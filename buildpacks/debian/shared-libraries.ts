@@ -157,7 +157,7 @@ async function packagesOf(
   const { stdout, stderr, exitCode } = await run(['ldd', program], options)
   // A statically linked program is not a dynamic executable, and needs nothing.
   if (exitCode !== 0 && !/not a dynamic executable|statically linked/.test(stdout + stderr)) {
-    throw new BuildpackError(`ldd cannot tell what ${program} is linked with: ${stderr.trim()}`)
+    throw new BuildpackError(`ldd cannot read the libraries of ${program}: ${stderr.trim()}`)
   }
   const packages: string[] = []
   for (const [, name = '', path] of stdout.matchAll(/^\s*(\S+) => (?:(\/\S+)|not found)/gm)) {
@@ -166,9 +166,9 @@ async function packagesOf(
     if (known !== undefined) packages.push(known)
     else if (path === undefined) {
       throw new BuildpackError(
-        `${program.replace(/.*\//, '')} is linked with ${name}, which is in no package of the build`,
+        `${program.replace(/.*\//, '')} is linked with ${name}, which is not in any package of the build`,
         {
-          fix: 'link it statically, or add the Debian package that has it',
+          fix: 'link it statically, or add the Debian package that contains it',
         },
       )
     } else packages.push(await ownerOf(run, path))
@@ -183,7 +183,7 @@ async function ownerOf(run: Run, path: string): Promise<string> {
     const name = /^([^:,\s]+)/.exec(stdout)?.[1]
     if (name !== undefined) return name
   }
-  throw new BuildpackError(`${path} is in no Debian package, so it cannot be put into the image`, {
+  throw new BuildpackError(`${path} is not in any Debian package, so it cannot be added to the image`, {
     fix: 'link it statically',
   })
 }

@@ -96,10 +96,7 @@ export async function provideDependencies(
   seal(layer)
   const dependencies = parseLock((await app.read('mix.lock')) ?? '')
   if (lock === undefined && dependencies.length > 0) {
-    log.warning(
-      'there is no mix.lock: the newest versions are installed, which may be others in each build',
-      'Commit it.',
-    )
+    log.warning('there is no mix.lock: the newest versions are installed, so builds may differ', 'Commit it.')
   }
   for (const folder of folders) await run(['cp', '-aT', join(layer.path, folder), app.at(folder)], { quiet: true })
   const fetched = new Set(await list(app.at('deps')))

@@ -78,7 +78,7 @@ function choose({ log }: BuildContext, name: string, wanted: Wanted, release: st
     return where.startsWith('mix.exs') ? `elixir: "~> ${minor}"` : minor
   })
   const [first] = wanted.musts
-  const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
+  const why = first ? `${first.where} asks for ${first.value}` : 'the version of the stack, as nothing requests another'
   log.info(`${name} ${release}: ${why}`)
   for (const text of warnings) log.warning(text, 'Change one of the two.')
 }

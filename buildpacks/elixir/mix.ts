@@ -22,7 +22,7 @@ export async function mixWith(context: BuildContext, { bin, rebar, native }: Too
   const { env, log, run } = context
   const mixEnv = env['MIX_ENV'] || 'prod'
   for (const name of launchSecrets) {
-    if (env[name]) log.warning(`${name} is not for the build: it is left out`, 'Give it to the running image.')
+    if (env[name]) log.warning(`${name} is for run time, so the build ignores it`, 'Set it when you run the image.')
   }
   const hexHome = join(temp, 'hex')
   await provideHexConfig(context, hexHome)
@@ -67,7 +67,7 @@ async function provideHexConfig(context: BuildContext, home: string): Promise<vo
   if (first === undefined) return
   const where = `the binding ${first.name}`
   if (second !== undefined) {
-    throw new BuildpackError(`the binding ${second.name} is another one of the type hex`, {
+    throw new BuildpackError(`the binding ${second.name} also has the type hex`, {
       where,
       fix: 'put all repositories into one hex.config',
     })
@@ -93,7 +93,7 @@ export function adviceOn(whole: string): string | undefined {
   }
   const advice: readonly (readonly [RegExp, string])[] = [
     [/Unknown repository/, 'give Hex the repository: --secret id=hex,src=FILE,type=hex,key=hex.config'],
-    [/Unknown package|No package with name/, 'correct the name in mix.exs, or name the repository that has it'],
+    [/Unknown package|No package with name/, 'correct the name in mix.exs, or add the repository that has it'],
     [/version solving failed|Hex dependency resolution failed/i, 'correct the requirements in mix.exs'],
     [
       /lock mismatch|--check-locked|lockfile is out of date|[Uu]pdate(?:s|d)? the lock/,
@@ -118,7 +118,7 @@ export function adviceOn(whole: string): string | undefined {
     ],
     [
       /(?:npm|yarn|node|npx)(?:: command)? not found|enoent.*(?:npm|node)/i,
-      'add a package.json to assets/, so that Node.js is there',
+      'add a package.json to assets/, which installs Node.js',
     ],
   ]
   return advice.find(([pattern]) => pattern.test(output))?.[1]

@@ -24,7 +24,7 @@ export async function installNodePackages({ app, log, run }: BuildContext, folde
     run(command, {
       name: command.join(' '),
       cwd: app.at(folder),
-      fix: `correct what it says, in ${folder}/package.json`,
+      fix: `correct the fault that it reports, in ${folder}/package.json`,
     }),
   )
 }
@@ -51,7 +51,7 @@ export async function runDeployScript({ app, log, run }: BuildContext, folder: s
   const where = `${folder}/package.json scripts.deploy`
   if (!buildsAssets(scripts, 'deploy')) {
     log.warning(
-      `${where} is not run: it calls more than what builds assets`,
+      `${where} is not run: it does more than build assets`,
       'Give mix.exs an alias assets.deploy that builds them.',
     )
     return

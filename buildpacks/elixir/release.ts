@@ -56,7 +56,10 @@ export async function makeRelease(
     await rm(cookie)
     await symlink(cookieFile, cookie)
   } else
-    log.warning('mix.exs has a cookie, which everybody who has the image can read', 'Set RELEASE_COOKIE at launch.')
+    log.warning(
+      'mix.exs has a cookie, which everybody with the image can read',
+      'Set RELEASE_COOKIE when you run the image.',
+    )
   for (const folder of ['deps', '_build']) await rm(app.at(folder), { recursive: true, force: true })
   await removeSources(context, { sources: [/./] })
   await run(['cp', '-aT', dir, app.path], { quiet: true })

@@ -81,10 +81,13 @@ export async function checkDeclaredStart(app: App, env: Readonly<Record<string, 
   const declared = await declaredStart(app, env)
   const tool = toolOf(declared?.command ?? '')
   if (declared === undefined || tool === undefined) return
-  throw new BuildpackError(`starts ${tool}, which is not in the image: that has a release, which starts without it`, {
-    where: declared.where,
-    fix: `start the release, bin/${name} start, or leave that out: it starts by itself; ${task}`,
-  })
+  throw new BuildpackError(
+    `starts ${tool}, which is not in the image: the image has a release, which starts without it`,
+    {
+      where: declared.where,
+      fix: `start the release, bin/${name} start, or leave this process out: the release starts by default; ${task}`,
+    },
+  )
 }
 
 /** The first Elixir program in a command. */
@@ -117,4 +120,4 @@ export function processesOf({ name, scripts }: Release, secret: boolean): Launch
 }
 
 const noSecret =
-  'Error: SECRET_KEY_BASE is not set, with which the application signs cookies: give it 64 characters or more, such as those of: openssl rand -base64 48'
+  'Error: SECRET_KEY_BASE is not set. The application signs cookies with it: set it to 64 characters or more, for example the output of: openssl rand -base64 48'

@@ -83,7 +83,7 @@ function fixOf(stderr: string): string | undefined {
     [/requires go >= (\S+) \(running/, 'ask for this Go: in go.mod, or with BP_GO_VERSION'],
     [
       /checksum mismatch|SECURITY ERROR/,
-      'the module is not the one that go.sum was made with: find out why before anything else',
+      'the module differs from the one that go.sum was made with: find out why first',
     ],
     [
       /could not read Username|terminal prompts disabled|401 Unauthorized|403 Forbidden/,
@@ -95,11 +95,11 @@ function fixOf(stderr: string): string | undefined {
     ],
     [
       /pattern \S+: (no matching files found|cannot embed)/,
-      'what is embedded has to be in the source, or to be built first: BP_NODE_PROJECT_PATH names the folder of a front end, as in BP_NODE_PROJECT_PATH=web',
+      'embedded files must be in the source, or be built first: BP_NODE_PROJECT_PATH selects the folder of a front end, as in BP_NODE_PROJECT_PATH=web',
     ],
     [
       /undefined: |undefined \(type /,
-      'where a tool generates it (go generate, templ, sqlc, wire, protoc), commit what the tool makes',
+      'where a tool generates it (go generate, templ, sqlc, wire, protoc), commit the generated files',
     ],
     [/dial tcp|i\/o timeout|no such host|connection refused/, 'check the network and GOPROXY'],
     [/No space left on device/, 'free some space on the disk that holds the builds'],

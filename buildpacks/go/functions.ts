@@ -102,14 +102,14 @@ async function targetOf(
   const chosen = await chooseFunction(app, env, registered, mod)
   if (chosen === undefined) return undefined
   const { name, setting } = chosen
-  if (registered.includes(name)) return { name, why: setting ?? 'the only one that the package registers' }
+  if (registered.includes(name)) return { name, why: setting ?? 'the only function that the package registers' }
   if (/^\p{Lu}\w*$/u.test(name)) return { name, why: setting ?? '', register: signatureOf(env) }
   throw new BuildpackError(`${JSON.stringify(name)} is not a function that the package registers or exports`, {
     where: setting ?? '',
     fix:
       registered.length > 0
         ? `write one of ${registered.join(', ')}`
-        : 'write the name of one that the package exports',
+        : 'write the name of a function that the package exports',
   })
 }
 

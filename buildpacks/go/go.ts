@@ -106,7 +106,7 @@ async function planLaunch(
   if (first === undefined || path === undefined || programs.length > 1) return plain([])
   const declared = await isStartDeclared(app, env)
   if (!declared && (await isPocketBase(app, posix.join(dir, first.dir)))) {
-    log.info('PocketBase has its data in pb_data of the application: a volume there outlives the container')
+    log.info('PocketBase stores its data in pb_data of the application: mount a volume there to keep it')
     const web = shellProcess('web', pocketBaseScript(path), { default: true })
     return { processes: [web], start: `${path} serve --http=0.0.0.0:$PORT`, shell: true }
   }
@@ -149,9 +149,6 @@ async function prepare(context: BuildContext, project: Project, go: GoCommand, t
   const hasSums =
     (await app.has(posix.join(project.dir, 'go.sum'))) || (await app.hasDirectory(posix.join(project.dir, 'vendor')))
   if (!needsSums || hasSums) return go
-  log.warning(
-    'there is no go.sum, so nothing says which contents the modules have',
-    'Run "go mod tidy" and commit go.sum.',
-  )
+  log.warning('there is no go.sum, so the contents of modules are not verified', 'Run "go mod tidy" and commit go.sum.')
   return go.with({ env: { GOFLAGS: `${go.env['GOFLAGS']} -mod=mod` } })
 }

@@ -18,9 +18,9 @@ export async function generateTemplates(context: BuildContext, project: Project,
   const places = await goMods(context, project)
   const version = places.map(text => /\bgithub\.com\/a-h\/templ\s+(v\S+)/.exec(text)?.[1]).find(Boolean)
   if (version === undefined) {
-    throw new BuildpackError('templ has not compiled it, and no go.mod says with which version of templ', {
+    throw new BuildpackError('it is not compiled, and no go.mod has the version of templ', {
       where: first,
-      fix: 'run "go get github.com/a-h/templ" and commit go.mod and go.sum; or commit what "templ generate" makes',
+      fix: 'run "go get github.com/a-h/templ" and commit go.mod and go.sum; or commit the output of "templ generate"',
     })
   }
   const count = missing.length === 1 ? first : `${first} and ${missing.length - 1} more`

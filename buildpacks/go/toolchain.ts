@@ -80,7 +80,9 @@ async function chooseVersion(context: BuildContext, client: string, request: Ver
   if (versions !== undefined) return toGoVersion(pickVersion(request, versions))
   const last = context.store['go']
   if (typeof last === 'string' && satisfies(request, toSemver(last))) {
-    context.log.warning(`the versions of Go cannot be listed, so it is that of the last build:\n${stderr.trim()}`)
+    context.log.warning(
+      `the versions of Go cannot be listed, so the version of the last build is used:\n${stderr.trim()}`,
+    )
     return last
   }
   throw unreachable('the versions of Go cannot be listed', stderr)
@@ -138,13 +140,13 @@ async function download(
   const { exitCode, stderr } = await run([client, 'version'], { cwd: temp, env, quiet: true, allowFailure: true })
   if (exitCode !== 0) {
     if (!/\b(404|410|403)\b|not available|not found|unknown revision/i.test(stderr)) {
-      throw unreachable(`Go ${version} cannot be fetched`, stderr)
+      throw unreachable(`Go ${version} cannot be downloaded`, stderr)
     }
     const { versions = [] } = await listVersions(context, client)
     const nearest = nearestVersion(version, versions)
     throw new BuildpackError(`there is no Go ${version} for this machine:\n${stderr.trim()}`, {
       where: request.where,
-      fix: `ask for a version that has been released${nearest === undefined ? '' : `: the nearest is ${nearest}`}; "1.25" is the newest 1.25`,
+      fix: `request a released version${nearest === undefined ? '' : `: the nearest is ${nearest}`}; "1.25" is the newest 1.25`,
     })
   }
   // These module files are read-only even with -modcacherw.

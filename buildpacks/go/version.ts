@@ -46,7 +46,7 @@ export async function requestedVersion(
   const [asked, ...others] = pins
   if (asked === undefined) {
     const none = { wishes: [], where: oldest?.where ?? 'default' }
-    if (bound === undefined) return { ...none, ranges: ['*'], why: 'the newest, as nothing asks for another' }
+    if (bound === undefined) return { ...none, ranges: ['*'], why: 'the newest, as nothing requests another' }
     return { ...none, ranges: [bound], why: `the newest, and ${needs}` }
   }
   const range = toRange(asked)
@@ -179,7 +179,7 @@ export function pickVersion(request: VersionRequest, published: readonly string[
     `no version of Go satisfies ${JSON.stringify(request.ranges.join(' and '))}: ${request.why}`,
     {
       where: request.where,
-      fix: newestOfAll === null ? 'check GOPROXY' : `the newest there is: ${toGoVersion(newestOfAll)}`,
+      fix: newestOfAll === null ? 'check GOPROXY' : `the newest is ${toGoVersion(newestOfAll)}`,
     },
   )
 }

@@ -6,8 +6,8 @@ import { checkScript } from './check-script.ts'
 export const healthChecker = defineBuildpack({
   detect({ env }) {
     return isSet(env, 'BP_HEALTH_CHECKER_ENABLED')
-      ? pass('BP_HEALTH_CHECKER_ENABLED asks for a health check')
-      : fail('BP_HEALTH_CHECKER_ENABLED does not ask for a health check')
+      ? pass('BP_HEALTH_CHECKER_ENABLED enables the health check')
+      : fail('BP_HEALTH_CHECKER_ENABLED does not enable the health check')
   },
 
   async build({ env, layer, log }) {

@@ -88,7 +88,7 @@ export async function findArtifact(
   if (archives.length === 0) {
     throw new BuildpackError('the build made no archive in target/ or build/libs/', {
       where: setting?.name ?? module?.name ?? 'the build',
-      fix: 'set BP_MAVEN_BUILT_MODULE, BP_GRADLE_BUILT_MODULE or BP_MAVEN_BUILT_ARTIFACT to what the build makes',
+      fix: 'set BP_MAVEN_BUILT_MODULE, BP_GRADLE_BUILT_MODULE or BP_MAVEN_BUILT_ARTIFACT to the archive that the build makes',
     })
   }
   const wars = archives.filter(({ path }) => path.endsWith('.war'))
@@ -103,7 +103,7 @@ export async function findArtifact(
   // If an archive does not name its libraries, only Maven knows them.
   const isMavens = tool === 'maven' && basename(dirname(found.archive.path)) === 'target'
   if (isMavens) return found
-  throw new BuildpackError('does not say which class to start, nor which libraries that needs', {
+  throw new BuildpackError('does not name a class to start, or the libraries that it needs', {
     where: relative(app.path, found.archive.path),
     fix: fixes[tool ?? 'maven'],
   })
@@ -159,11 +159,11 @@ async function findClasses(
   if (all.length === 0) {
     throw new BuildpackError(`no class in ${paths} has a main method`, {
       where: 'the build',
-      fix: 'set BP_MAVEN_BUILT_MODULE or BP_GRADLE_BUILT_MODULE to the module that starts, or add a class that does',
+      fix: 'set BP_MAVEN_BUILT_MODULE or BP_GRADLE_BUILT_MODULE to the module that starts, or add a class with a main method',
     })
   }
   throw new BuildpackError(
-    `none of the archives says which class to start: ${paths} has ${all.map(({ main }) => main).join(', ')}`,
+    `no archive has a Main-Class, and several classes can start: ${paths} has ${all.map(({ main }) => main).join(', ')}`,
     { where: `${relative(app.path, all[0]?.archive.path ?? '')} META-INF/MANIFEST.MF`, fix },
   )
 }

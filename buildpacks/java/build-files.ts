@@ -18,7 +18,7 @@ const settings = /MAVEN|GRADLE|SBT|LEIN|CLJ|^GOOGLE_BUILD|^RAILPACK_(?:BUILD|INS
 const exposed = new Set(['maven', 'maven-asked', 'gradle', 'sbt', 'sbt-launcher', 'clojure', 'tools-build', 'tomcat'])
 
 const key = 'build files'
-const changed = 'what the build runs has changed'
+const changed = 'the commands of the build have changed'
 
 /**
  * A context for which downloads of earlier builds exist only while the files and settings that choose plugins are unchanged. Plugins of
@@ -34,7 +34,7 @@ export async function withOwnDownloads(context: BuildContext): Promise<BuildCont
       const made = await context.layer(name, guarded(definition, digest))
       if (made.state === 'created' && made.reason === changed)
         context.log.info(
-          'Downloads again what the build needs: the files or settings that choose its plugins have changed',
+          'Downloading dependencies of the build again: the files or settings that select its plugins have changed',
         )
       return made
     },

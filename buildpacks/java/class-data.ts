@@ -35,7 +35,7 @@ export async function provideClassData(
         const copy = join(temp, 'application')
         await cp(app.path, copy, { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE })
         const training = [`-XX:DumpLoadedClassList=${list}`, '-Xshare:off', '-Dspring.context.exit=onRefresh']
-        await log.step('Starting the application once, for the classes that it loads', () =>
+        await log.step('Starting the application once to record the classes that it loads', () =>
           run([java, ...training, ...options, '-jar', jar], {
             ...command,
             cwd: copy,

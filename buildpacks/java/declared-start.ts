@@ -68,11 +68,11 @@ async function requirePath(app: App, path: string, where: string): Promise<void>
   }
   const dir = posix.dirname(path)
   const near = (await readdir(app.at(dir)).catch(() => [])).filter(name => posix.extname(name) === posix.extname(path))
-  throw new BuildpackError(`names ${path}, which the build did not make`, {
+  throw new BuildpackError(`starts ${path}, which the build did not make`, {
     where,
     fix:
       near.length > 0
         ? `write ${near.map(name => join(dir, name)).join(' or ')}`
-        : 'have the build make it, or leave the command out: what starts is found without it',
+        : 'let the build make it, or leave the command out: Bale finds the start by itself',
   })
 }

@@ -192,15 +192,15 @@ async function copyClassPath({ log }: BuildContext, { path, manifest }: JavaArch
   const outside = names.filter(name => /^([a-z]+:|\/)|(^|\/)\.\.(\/|$)/.test(name))
   if (outside.length > 0) {
     log.warning(
-      `${basename(path)}: Class-Path in its manifest names what is not beside it, and is not in the image: ${outside.join(', ')}`,
-      'Have the build copy the libraries next to the archive, and name them by relative paths.',
+      `${basename(path)}: Class-Path in its manifest names files that are not beside it and not in the image: ${outside.join(', ')}`,
+      'Let the build copy the libraries next to the archive, and name them by relative paths.',
     )
   }
   for (const name of names) {
     if (outside.includes(name)) continue
     const from = join(dirname(path), name)
     await cp(from, join(stage, name), { recursive: true }).catch((cause: unknown) => {
-      throw new BuildpackError(`its manifest names ${name} in Class-Path, which is not there`, {
+      throw new BuildpackError(`its manifest names ${name} in Class-Path, which does not exist`, {
         where: basename(path),
         fix: 'copy the libraries there as part of the build, for example with dependency:copy-dependencies',
         cause,

@@ -116,7 +116,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   warnOfUnusedSettings(context, files)
   if (files.training !== undefined && !dumpsReproducibly(major))
     log.warning(
-      `Java ${major} makes other bytes of the same classes each time: builds without the previous image differ in that layer`,
+      `Java ${major} writes different class data each time, so builds without the previous image differ in that layer`,
       'Use Java 21 or newer, or leave BP_JVM_CDS_ENABLED out.',
     )
   const jre = await provideJre(context, sources.jre, { major, jdk, isRun: files.training !== undefined })
@@ -170,9 +170,7 @@ async function findReady(app: App): Promise<Ready> {
   const wars = archives.filter(({ path }) => path.endsWith('.war'))
   if (first === undefined && wars.length === 1) return { kind: 'war', archive: wars[0] as JavaArchive }
   const what =
-    first === undefined
-      ? 'no archive says which class to start'
-      : `several archives can be started: ${names.join(', ')}`
+    first === undefined ? 'no archive names a class to start' : `several archives can be started: ${names.join(', ')}`
   throw new BuildpackError(what, {
     where: names[0] ?? 'META-INF/MANIFEST.MF',
     fix:

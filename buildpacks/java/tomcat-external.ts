@@ -48,7 +48,7 @@ export async function unpackExternal(
   })
   const found = (await digestOfFile(file)).replace('sha256:', '')
   if (found !== sha256) {
-    throw new BuildpackError(`the archive is another one: its SHA-256 is ${found}`, {
+    throw new BuildpackError(`the archive has changed: its SHA-256 is ${found}`, {
       where: digestSetting,
       fix: `see what changed in the archive of ${uriSetting}, and write its digest`,
     })
@@ -58,7 +58,7 @@ export async function unpackExternal(
     {
       quiet: true,
       name: `unpacking ${uriSetting}`,
-      fix: 'have it be a tar archive, compressed or not',
+      fix: 'use a tar archive, compressed or not',
     },
   )
 }

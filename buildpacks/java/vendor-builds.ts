@@ -56,10 +56,10 @@ export async function chooseJava(
   if (instead) {
     log.warning(
       `${instead.where} asks for Java ${instead.value}, which Debian does not have: Java ${major} builds and runs the application`,
-      `Write ${major} there if the application runs with it.`,
+      `Write ${major} there if the application works with it.`,
     )
   }
-  if (major === '11') log.warning('Debian no longer mends Java 11', 'Use 17 or newer if the application runs with it.')
+  if (major === '11') log.warning('Debian no longer fixes Java 11', 'Use 17 or newer if the application works with it.')
   return debian()
 }
 

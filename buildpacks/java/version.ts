@@ -80,7 +80,7 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
     const request = { value: made, where: 'META-INF/MANIFEST.MF' }
     return atLeast(maker, request, `${request.where}: it was built with ${made}`)
   }
-  return { major: usual, why: 'the default, as nothing asks for another' }
+  return { major: usual, why: 'the default, as nothing requests another' }
 }
 
 /** The version for a setting or a file that names the one to use. */

@@ -11,8 +11,8 @@ const watcher = 'inotify-tools'
 export const liveReload = defineBuildpack({
   detect({ env }) {
     return isSet(env, 'BP_LIVE_RELOAD_ENABLED')
-      ? pass('BP_LIVE_RELOAD_ENABLED asks for live reload')
-      : fail('BP_LIVE_RELOAD_ENABLED does not ask for live reload')
+      ? pass('BP_LIVE_RELOAD_ENABLED enables live reload')
+      : fail('BP_LIVE_RELOAD_ENABLED does not enable live reload')
   },
 
   async build(context) {
@@ -29,7 +29,7 @@ export const liveReload = defineBuildpack({
           appDir: app.path,
         })
       const layer = await context.layer('watcher', {
-        title: `what watches files (${watcher})`,
+        title: `the file watcher (${watcher})`,
         types: { launch: true },
         key: { 'Debian packages': digestOf(JSON.stringify(packages)), Script: digestOf(script('/layers/own/watcher')) },
         create: async dir => {
@@ -44,7 +44,7 @@ export const liveReload = defineBuildpack({
           return Promise.resolve(debianComponents(packages, `${name}-${version}`))
         },
       })
-      log.info('The image starts with the process reload, which runs web: it is for development alone')
+      log.info('The image starts with the process reload, which runs web: use it only for development')
       const command = [join(layer.path, 'bin', 'reload'), '/cnb/process/web'] as const
       return { launch: { processes: [{ type: 'reload', command, default: true }] } }
     })

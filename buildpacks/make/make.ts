@@ -45,7 +45,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
       // The user's own command names the program, whatever the build made.
       if (declared) return {}
       throw new BuildpackError('the build made no program', {
-        fix: 'let it install one, or add a Procfile with a line "web: COMMAND"',
+        fix: 'let it install a program, or add a Procfile with a line "web: COMMAND"',
       })
     }
     log.info(`Programs: ${built.programs.map(({ name }) => name).join(', ')}`)

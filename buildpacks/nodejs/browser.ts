@@ -84,7 +84,7 @@ export async function orDebianChromium(context: BuildContext, project: Project, 
     core === undefined ? [] : playwrightFolders(await readFile(join(core, 'browsers.json'), 'utf8').catch(() => ''))
   if (folders.length === 0) {
     context.log.warning(
-      "there is no browser of Playwright's in node_modules, and launch() fails without one",
+      'node_modules has no browser of Playwright, and launch() fails without one',
       'Add a script "build": "playwright install --only-shell chromium" to package.json.',
     )
     return browser

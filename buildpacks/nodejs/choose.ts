@@ -56,7 +56,7 @@ async function chooseKind(root: App, json: PackageJson): Promise<{ kind: Manager
     `${first.kind.name} and ${other.kind.name} both have a lock file: ${first.file} and ${other.file}`,
     {
       where: other.file,
-      fix: `remove the one that is out of use, or name the package manager in package.json: "packageManager": "${first.kind.commands[0]}@…"`,
+      fix: `remove the unused lock file, or set the package manager in package.json: "packageManager": "${first.kind.commands[0]}@…"`,
     },
   )
 }
@@ -92,7 +92,7 @@ function declaredProgram({ packageManager, devManagers, engines }: PackageJson):
     const program = programs.find(known => known === name)
     if (program !== undefined) return { program, where: 'package.json packageManager', isSure: true }
     throw new BuildpackError(
-      `${JSON.stringify(packageManager.slice(0, 100))} names no package manager that Bale knows`,
+      `${JSON.stringify(packageManager.slice(0, 100))} is not a package manager that Bale knows`,
       {
         where: 'package.json packageManager',
         fix: 'write for example "pnpm@10.0.0"; Bale knows npm, yarn, pnpm and bun',

@@ -16,18 +16,18 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
   },
   {
     printed: /\bdownload\.cypress\.io\b/,
-    fix: 'Cypress downloads its program from download.cypress.io: CYPRESS_INSTALL_BINARY=0 leaves it out, and a URL there names another',
+    fix: 'Cypress downloads its program from download.cypress.io: CYPRESS_INSTALL_BINARY=0 skips it, and a URL as its value replaces it',
   },
   {
     printed:
       /\bstorage\.googleapis\.com\/(?:chrome-for-testing|chromium-browser)|\bFailed to set up (?:chrome|chromium)\b/i,
-    fix: 'Puppeteer downloads its browser from storage.googleapis.com: PUPPETEER_SKIP_DOWNLOAD=true leaves it out; Puppeteer in "dependencies" gets Debian\'s Chromium',
+    fix: 'Puppeteer downloads its browser from storage.googleapis.com: PUPPETEER_SKIP_DOWNLOAD=true skips it; Puppeteer in "dependencies" gets Debian\'s Chromium',
   },
   {
     // It prints each download, including those that succeed.
     printed:
       /^(?=.*\b(?:cdn\.playwright\.dev|playwright\.azureedge\.net)\b).*(?:\bE(?:NOTFOUND|AI_AGAIN|CONN|TIMEDOUT|HOSTUNREACH|NETUNREACH)|[Ee]rror\b|\b[Ff]ailed\b)|\bFailed to download .*\bplaywright build\b/m,
-    fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or leave the download out, and Playwright in "dependencies" gets Debian\'s Chromium',
+    fix: 'Playwright downloads its browsers from cdn.playwright.dev: where that is not reachable, name a mirror in PLAYWRIGHT_DOWNLOAD_HOST; or skip the download, and Playwright in "dependencies" gets Debian\'s Chromium',
   },
   {
     // Nx reads the versions of packages only from the lock file.
@@ -37,7 +37,7 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
   {
     // From git, whichever program calls it.
     printed: /\bCould not read from remote repository\b|\bcould not read Username for\b|\bAuthentication failed for '/,
-    fix: 'a dependency is a repository that the build cannot reach or may not read: give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
+    fix: 'a dependency is a git repository that the build cannot reach or read: give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
   },
   {
     // Node 17 introduced OpenSSL 3, which has no MD4. webpack names its files with it, also the webpack of Create React App 4 and Vue

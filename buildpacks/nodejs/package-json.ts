@@ -143,7 +143,7 @@ function checkSyntax(content: string, file: string): void {
     const place = /\(line (\d+) column (\d+)\)/.exec(String(error))
     throw new BuildpackError('not JSON', {
       where: place ? `${file}:${place[1]}:${place[2]}` : file,
-      fix: 'look for a missing or surplus comma, quote or bracket there',
+      fix: 'look for a missing or extra comma, quote or bracket there',
     })
   }
 }

@@ -72,7 +72,7 @@ export async function installPackages(
   const { log, run } = context
   if (plan.how === 'none') return
   if (plan.how === 'vendored') {
-    await log.step('Compiling the packages that came with the source', () => manager.rebuild())
+    await log.step('Compiling packages that are in the source', () => manager.rebuild())
     return
   }
   const command = firstSetting(context.env, 'RAILPACK_INSTALL_CMD')
@@ -139,7 +139,7 @@ async function installKept(
   const scripts = scriptsIn(layer.notes) ?? []
   if (!areKept(scripts)) {
     const odd = scripts.filter(name => !isSafeName(name)).map(name => JSON.stringify(name))
-    const why = byName ? `: of ${odd.join(', ')} alone they cannot run` : ''
+    const why = byName ? `: the scripts of ${odd.join(', ')} cannot run separately` : ''
     context.log.info(`Packages are installed in each build, with scripts${why}`)
     await manager.install({ dev })
     return []

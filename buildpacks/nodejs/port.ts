@@ -34,14 +34,14 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
   // In a file that reads PORT, the number is the default.
   if (fixed && !/\bPORT\b/.test(source))
     log.warning(
-      `${file}:${fixed.line} listens on port ${number} whatever PORT says, which is 8080 unless the platform sets another`,
+      `${file}:${fixed.line} always listens on port ${number} and ignores PORT, which is 8080 by default`,
       `Write process.env.PORT || ${number} there; or run the image with its port ${number} published.`,
     )
   // Nest's template for the second application of a monorepo has this variable.
   const misspelt = /\bPORT\b/.test(source) ? undefined : addresses.find(({ port }) => /\benv\.port\b/.test(port ?? ''))
   if (misspelt)
     log.warning(
-      `${file}:${misspelt.line} reads the variable port, and not PORT: names of variables are in capitals or not`,
+      `${file}:${misspelt.line} reads the variable port instead of PORT: variable names are case-sensitive`,
       'Write process.env.PORT there.',
     )
   const isFastify = /['"`]fastify['"`]/.test(source)
@@ -50,7 +50,7 @@ export async function warnOfAddress(app: App, log: Log, command: string): Promis
   const [hidden] = areHidden ? addresses : []
   if (hidden)
     log.warning(
-      `${file}:${hidden.line} listens on localhost alone, where nothing from outside the container reaches it`,
+      `${file}:${hidden.line} listens only on localhost, which is not reachable from outside the container`,
       `Let it listen on every address: host "0.0.0.0"${hidden.host === undefined ? ', as in listen({ port, host: "0.0.0.0" })' : ''}.`,
     )
 }

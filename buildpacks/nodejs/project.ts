@@ -45,7 +45,8 @@ export interface Member {
  * @param site the folder of the only front end, if nothing starts
  */
 export async function findProject({ app, env }: Pick<BuildContext, 'app' | 'env'>, site?: string): Promise<Project> {
-  const shown = site === undefined ? undefined : { dir: site, because: 'it is the front end, and nothing else starts' }
+  const shown =
+    site === undefined ? undefined : { dir: site, because: 'it is the front end, and no other package starts' }
   const chosen = (await chosenFolder(app, env)) ?? shown
   const rootJson = (await readPackageJson(app)) ?? noPackageJson
   const all = await workspaceMembers(app, rootJson)
@@ -106,7 +107,7 @@ async function chosenFolder(app: App, env: Readonly<Record<string, string>>): Pr
   if (isInside && (await app.hasDirectory(dir))) return { dir, because: setting.name }
   throw new BuildpackError(`${JSON.stringify(setting.value.slice(0, 200))} is not a folder of the source`, {
     where: setting.name,
-    fix: 'name the folder of the application from the top of the source, for example "apps/web"',
+    fix: 'give the folder of the application, relative to the root of the source, for example "apps/web"',
   })
 }
 
@@ -166,13 +167,10 @@ function onlyOne({ candidates, frontEnds }: Startable, applications: readonly Nx
 /** @throws BuildpackError if several packages of a workspace, or only front ends, can start and nothing selects one */
 export function checkChoice({ candidates, frontEnds }: Project): void {
   if (candidates.length === 0 && frontEnds.length > 0) {
-    throw new BuildpackError(
-      `the workspace has no server that is known, and these front ends: ${frontEnds.join(', ')}`,
-      {
-        where: 'package.json',
-        fix: `set BP_NODE_PROJECT_PATH to the one to serve: BP_NODE_PROJECT_PATH=${frontEnds[0]}; a server needs a start script`,
-      },
-    )
+    throw new BuildpackError(`the workspace has no known server, but these front ends: ${frontEnds.join(', ')}`, {
+      where: 'package.json',
+      fix: `set BP_NODE_PROJECT_PATH to the one to serve: BP_NODE_PROJECT_PATH=${frontEnds[0]}; a server needs a start script`,
+    })
   }
   if (candidates.length < 2) return
   throw new BuildpackError(`the workspace has several applications to start: ${candidates.join(', ')}`, {

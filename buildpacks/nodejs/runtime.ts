@@ -87,7 +87,7 @@ async function chooseVersion(
   const requests = [first ?? { value: 'lts/*', where: 'default' }, ...others] as const
   const { version, request, why, warnings } = await chooseNode(requests, published)
   for (const warning of warnings) log.warning(warning, 'Change one of the two.')
-  log.info(`Node ${version}: ${first ? why : 'the long-term support line, as nothing asks for another'}`)
+  log.info(`Node ${version}: ${first ? why : 'the long-term support line, as nothing requests another'}`)
   return { version, where: request.where }
 }
 

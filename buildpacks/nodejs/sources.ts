@@ -10,9 +10,9 @@ export function checkSources(top: App, { root, rootJson, members, isWorkspace, d
   for (const { dir, json } of [{ dir: '', json: rootJson }, ...members]) {
     for (const [where, path] of json.localDependencies) {
       if (!leadsOut(posix.join(base, dir), path)) continue
-      throw new BuildpackError(`${path.slice(0, 200)} lies outside the source that is built`, {
+      throw new BuildpackError(`${path.slice(0, 200)} is outside the source`, {
         where: `${posix.join(base, dir, 'package.json')} ${where}`,
-        fix: 'build from the folder that holds both, or copy the package into the source',
+        fix: 'build the folder that contains both, or copy the package into the source',
       })
     }
   }
@@ -25,9 +25,9 @@ function checkWorkspace({ dependencies, hasWorkspaces, installFields }: PackageJ
   for (const [field, ranges] of Object.entries(dependencies)) {
     const found = Object.entries(ranges).find(([, range]) => range.startsWith('workspace:'))
     if (found === undefined) continue
-    throw new BuildpackError(`${found[0]} is a package of a workspace, whose top is not in the source`, {
+    throw new BuildpackError(`${found[0]} is a package of a workspace, whose root is not in the source`, {
       where: `package.json ${field}.${found[0]}`,
-      fix: 'build from the top of the workspace, and name the folder of the application in BP_NODE_PROJECT_PATH, for example "apps/web"',
+      fix: 'build from the root of the workspace, and set BP_NODE_PROJECT_PATH to the folder of the application, for example "apps/web"',
     })
   }
 }

@@ -79,7 +79,7 @@ export function checkTypes({ command, isScript }: Start, version: string): void 
   const file = /^node '?(\w\S*\.[cm]?ts)'?$/.exec(command)?.[1]
   if (isScript || file === undefined || semver.satisfies(version, '^22.18.0 || >=23.6.0')) return
   throw new BuildpackError(`Node ${version} does not run TypeScript, and the application starts with ${file}`, {
-    fix: 'ask for Node 22.18 or newer, add "tsx" to the dependencies, or add scripts "build" and "start" to package.json',
+    fix: 'request Node 22.18 or newer, add "tsx" to the dependencies, or add scripts "build" and "start" to package.json',
   })
 }
 
@@ -105,7 +105,7 @@ async function watchedStart(app: App, json: PackageJson): Promise<Start | undefi
   const runner = program !== 'nodemon' ? program : ending?.endsWith('ts') ? runsTypeScript : 'node'
   return runner === undefined
     ? undefined
-    : { command: `${runner} ${file}`, why: 'package.json scripts.dev, without its watching' }
+    : { command: `${runner} ${file}`, why: 'package.json scripts.dev, without watch mode' }
 }
 
 /** The files that Node tries for `main`: the file, the name with an extension, or a directory's index.js. */
@@ -135,7 +135,7 @@ export async function noStart(app: App, json: PackageJson): Promise<BuildpackErr
   const likely = await app.firstOf([...likelyFiles, ...commands.map(file => file.replace(/^\.\//, ''))])
   const example = likely === undefined ? '' : `, such as "start": "${runnerOf(likely, json)} ${likely}"`
   return new BuildpackError(
-    `nothing says how to start the application: no scripts.start in package.json, and none of ${files.join(', ')}, nor one that ends with .mjs, .cjs or .ts instead`,
+    `no start command found: no scripts.start in package.json, and none of ${files.join(', ')}, nor one that ends with .mjs, .cjs or .ts instead`,
     {
       fix: `add a script "start" to package.json${example}, or a Procfile with a line "web: COMMAND", or set BP_LAUNCHPOINT to a file`,
     },

@@ -38,7 +38,7 @@ export async function warnOfMissingFile(app: App, log: Log, command: string): Pr
   const file = await missingFile(app, command)
   if (file === undefined) return
   log.warning(
-    `the start command runs ${file}, which is not there after the build`,
+    `the start command runs ${file}, which does not exist after the build`,
     'Add a script "build" to package.json that makes it, or correct the start command.',
   )
 }

@@ -109,7 +109,7 @@ export class Registry {
 function adviceFor(spec: string, stderr: string): string {
   const name = spec.replace(/(?<=.)@.*/, '')
   const isRuntime = name.startsWith('node-')
-  const what = isRuntime ? `Node.js itself is fetched from this registry, as the package ${name}` : ''
+  const what = isRuntime ? `Node.js itself is downloaded from this registry, as the package ${name}` : ''
   if (/\bcode E404\b/.test(stderr)) {
     const fix = `put ${name} into the registry that .npmrc or NPM_CONFIG_REGISTRY names, or name one that has npm's packages`
     return [what, fix].filter(Boolean).join(': ')
@@ -134,6 +134,6 @@ async function checkArchive(dir: string, expected: string, name: string, where: 
   if (actual === digest) return
   throw new BuildpackError(`the registry's ${name} has the digest ${algorithm}.${actual}, not ${expected}`, {
     where,
-    fix: 'do not use it before you know why: check the registry, and what names the digest',
+    fix: 'find out why before you use it: check the registry, and what names the digest',
   })
 }

@@ -36,7 +36,7 @@ export async function provideComposer(
   const version = packages.find(({ name }) => name === 'composer')?.version.replace(/[-+~].*/, '') ?? ''
   const wanted = firstSetting(env, 'BP_COMPOSER_VERSION', 'GOOGLE_COMPOSER_VERSION')
   if (wanted && !isAsked(version, wanted.value))
-    log.warning(`${wanted.name} asks for ${wanted.value}: Composer ${version} is the one that Debian 13 has`)
+    log.warning(`${wanted.name} asks for ${wanted.value}, but Debian 13 has Composer ${version}`)
   const layer = await context.layer('composer', {
     title: `Composer ${version}`,
     types: { cache: true },
@@ -152,12 +152,12 @@ const advice: readonly (readonly [RegExp, string])[] = [
     /Could not resolve host|Connection refused|Failed to connect|timed out|curl error/i,
     'check the network, and the repositories of composer.json',
   ],
-  [/your php version .* does not satisfy|requires php /i, 'choose packages for the PHP that is there: composer update'],
+  [/your php version .* does not satisfy|requires php /i, 'update the packages for the available PHP: composer update'],
   [/requires ext-|missing from your system/i, 'require the extension in composer.json: composer require ext-NAME'],
   [
     /Could not parse version constraint|Could not find package|could not be resolved/i,
     'correct the requirement: composer validate',
   ],
-  [/Allowed memory size/i, 'give Composer more: COMPOSER_MEMORY_LIMIT=-1'],
+  [/Allowed memory size/i, 'give Composer more memory: COMPOSER_MEMORY_LIMIT=-1'],
   [/Script .* returned with error code/i, 'correct the script, or give the variables that it needs with --env'],
 ]

@@ -34,7 +34,7 @@ export async function makeLock(
   manifest: Manifest,
 ): Promise<Lock | undefined> {
   context.log.warning(
-    `there is no ${lockFileOf(manifest.file)}: the newest versions are installed, which may be others in each build`,
+    `there is no ${lockFileOf(manifest.file)}: the newest versions are installed, so builds may differ`,
     'Commit one: composer update',
   )
   // Only the lock file tells which extensions are needed.
@@ -91,7 +91,7 @@ export async function installPackages(
   await clean(app.at(manifest.vendorDir))
   if (await app.has('auth.json')) {
     log.warning(
-      'auth.json is in the source: it is taken out of the image',
+      'auth.json is in the source; it is removed from the image',
       'Give it to the build in a binding of the type composer.',
     )
     await rm(app.at('auth.json'))

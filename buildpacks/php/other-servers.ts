@@ -15,7 +15,7 @@ const adapters = [
   'spiral/roadrunner-laravel',
   'baldinof/roadrunner-bundle',
 ]
-const instead = 'nginx with PHP-FPM serves the application, which starts anew for each request'
+const instead = 'nginx with PHP-FPM serves the application, which starts again for each request'
 
 /**
  * Warns of servers that are not available here, and of their settings.

@@ -77,10 +77,10 @@ async function build(context: BuildContext): Promise<BuildResult> {
     const warnings = checkVersion(wanted, releases)
     const [first] = wanted.musts
     log.info(
-      `PHP ${offer.release}: ${first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'}`,
+      `PHP ${offer.release}: ${first ? `${first.where} asks for ${first.value}` : 'the version of the stack, as nothing requests another'}`,
     )
     warnOfOlder(log, 'PHP', offer, versions[0])
-    for (const text of warnings) log.warning(text, 'Change it, if the application runs on that.')
+    for (const text of warnings) log.warning(text, 'Change it if the application works with that version.')
     // An unavailable extension is an error before PHP is downloaded.
     const findExtensions = async (of: Lock | undefined) => [
       ...(sessions ? [sessions.extension] : []),
@@ -200,10 +200,10 @@ function slicesOf(manifest: Manifest | undefined) {
 
 function noStart(): BuildpackError {
   return new BuildpackError(
-    'nothing says how to start the application: there is no index.php in public, web, htdocs or at the top of the source, and no other PHP file at its top',
+    'no start command found: there is no index.php in public, web, htdocs or at the top of the source, and no other PHP file at its top',
     {
       fix: [
-        'Name the start in one of three ways:',
+        'Give the start command in one of three ways:',
         '- BP_PHP_WEB_DIR, the directory that is served',
         '- a Procfile with a line "web: COMMAND", such as "web: php bin/server.php"',
         '- GOOGLE_ENTRYPOINT, a command',

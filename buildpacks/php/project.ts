@@ -105,7 +105,7 @@ export function parseLock(text: string, file: string): Lock {
   if (!Array.isArray(packages))
     throw new BuildpackError('is not a list', {
       where: `${file} packages`,
-      fix: 'write it anew: composer update --lock',
+      fix: 'update it: composer update --lock',
     })
   // PHP writes an empty table as a list.
   const platform = Array.isArray(json['platform']) ? {} : (json['platform'] ?? {})
@@ -123,7 +123,7 @@ function packageOf(value: unknown, where: string): Package {
   if (typeof name !== 'string' || typeof version !== 'string')
     throw new BuildpackError('has no name and version', {
       where,
-      fix: 'write the lock file anew: composer update --lock',
+      fix: 'update the lock file: composer update --lock',
     })
   const dist = json['dist']
   const distType = typeof dist === 'object' && dist !== null && 'type' in dist ? dist.type : undefined

@@ -218,8 +218,8 @@ export async function provideOwnSettings(
   if (top !== undefined) log.info('php.ini at the top of the source has settings of PHP')
   if (lost.length > 0)
     log.warning(
-      `php.ini loads what is not available here: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ` and ${lost.length - 5} more` : ''}`,
-      'Take it out, or name the extension without .dll.',
+      `php.ini loads extensions that are not available here: ${lost.slice(0, 5).join(', ')}${lost.length > 5 ? ` and ${lost.length - 5} more` : ''}`,
+      'Remove the lines, or name the extensions without .dll.',
     )
   const { path } = await layer('settings', {
     types: { launch: true, build: true },

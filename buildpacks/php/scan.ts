@@ -46,8 +46,8 @@ export async function usedExtensions(app: App, log: Log): Promise<ExtensionReque
   }
   if (count > mostFiles)
     log.warning(
-      `the source has ${count} PHP files and no composer.json: which extensions it calls is read from the first ${mostFiles}`,
-      'Name those that are missing: BP_PHP_EXTENSIONS=gd,intl',
+      `the source has ${count} PHP files and no composer.json: its extensions are read from the first ${mostFiles}`,
+      'Add missing extensions: BP_PHP_EXTENSIONS=gd,intl',
     )
   return [...found.values()].filter(({ name }) => !basePackages.includes(packageOfExtension(name) ?? ''))
 }

@@ -163,7 +163,7 @@ async function provideApacheServer(context: BuildContext, archive: DebianArchive
 /** Directories that a .htaccess file denies. Warns of other rules in such files. */
 async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Promise<readonly string[]> {
   const { denied, lost } = await readHtaccess(app, dir)
-  if (denied.length > 0) log.info(`Not served, as a .htaccess says: ${denied.join(', ')}`)
+  if (denied.length > 0) log.info(`Not served, as .htaccess denies access: ${denied.join(', ')}`)
   const [first, ...others] = lost
   if (first !== undefined) {
     const more = others.length === 0 ? '' : ` and ${others.length} more like it`
@@ -191,7 +191,7 @@ async function check({ run, env }: BuildContext, { path }: Layer, php: Php, name
   if (exitCode !== 0 && faults.length > 0)
     throw new BuildpackError(`the servers cannot run with it:\n${faults.join('\n')}`, {
       where: names.join(', '),
-      fix: 'correct what they name',
+      fix: 'correct the places that they name',
     })
 }
 

@@ -54,14 +54,14 @@ export async function findSessions(
         kind === 'redis' ? 'write a name into host, and a number into port' : 'write into servers: one.example:11211',
     })
   }
-  context.log.info(`PHP keeps its sessions in ${kind === 'redis' ? 'Redis' : 'Memcached'}: ${where} says where`)
+  context.log.info(`PHP keeps its sessions in ${kind === 'redis' ? 'Redis' : 'Memcached'}: ${where} has the address`)
   return { extension: { name: kind, where }, prepare: prepare(kind) }
 }
 
 function prepare(kind: Kind): string {
   const type = typeOf(kind)
   return `# Where sessions are kept, and the password for that.
-${textOfFile}${findBound(type)}[ -n "$bound" ] || fail 'it was built to keep sessions where a binding of the type ${type} says, and there is none'
+${textOfFile}${findBound(type)}[ -n "$bound" ] || fail 'it was built to keep sessions in the server of a binding of the type ${type}, but there is no such binding'
 bound_value() {
   local text
   text=$(text_of "$bound/$1")
@@ -99,7 +99,7 @@ elif [ -n "$password" ]; then
 fi
 printf 'session.save_handler = redis\\nsession.save_path = "tcp://%s%s"\\n' "$servers" "$auth"`
 
-const memcachedSettings = `case $user$password in *"'"*) fail "the user or the password of $bound has a quote, which PHP's settings cannot hold" ;; esac
+const memcachedSettings = `case $user$password in *"'"*) fail "the user or the password of $bound has a quote, which PHP's settings cannot contain" ;; esac
 {
   printf 'session.save_handler = memcached\\nsession.save_path = "%s"\\n' "$servers"
   [ -z "$user" ] || printf "memcached.sess_sasl_username = '%s'\\nmemcached.sess_sasl_password = '%s'\\n" "$user" "$password"

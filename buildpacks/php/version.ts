@@ -69,7 +69,7 @@ function toWish(request: VersionRequest, bare: Bare): Wish {
 /** The numbers of Debian's own release, which always has them. */
 function requireNumbers(release: string): Numbers {
   const numbers = numbersOf(release)
-  if (numbers === undefined) throw new BuildpackError(`Debian's PHP has the version ${release}, which is none`)
+  if (numbers === undefined) throw new BuildpackError(`Debian's PHP has the invalid version ${release}`)
   return numbers
 }
 

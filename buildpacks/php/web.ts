@@ -33,7 +33,7 @@ export async function findWeb(app: App, env: Env): Promise<Web | undefined> {
   if (real === top || real.startsWith(`${top}/`)) return web
   throw new BuildpackError(`is a link to ${real}, outside the source`, {
     where: web.dir,
-    fix: 'put the directory itself in place of the link',
+    fix: 'replace the link by the directory',
   })
 }
 
@@ -61,10 +61,13 @@ async function named(app: App, text: string, where: string): Promise<Web> {
     throw new BuildpackError(`${JSON.stringify(text.slice(0, 200))} is outside the source`, { where, fix })
   // The name becomes a part of nginx's configuration, where no quoting escapes a dollar.
   if (/[\x00-\x1f\x7f"$\\;{}]/.test(dir))
-    throw new BuildpackError(`${JSON.stringify(text.slice(0, 200))} has a character that nginx cannot have in a path`, {
-      where,
-      fix,
-    })
+    throw new BuildpackError(
+      `${JSON.stringify(text.slice(0, 200))} has a character that is not allowed in a path of nginx`,
+      {
+        where,
+        fix,
+      },
+    )
   if (!(await app.hasDirectory(dir)))
     throw new BuildpackError(`there is no directory ${text.slice(0, 200)}`, { where, fix })
   return { dir, why: `${where} names it`, hasIndex: await app.has(posix.join(dir, 'index.php')) }

@@ -19,9 +19,9 @@ export function parseProcfile(text: string): ProcfileEntry[] {
     const { type, command } = parseLine(content, `Procfile:${line}`)
     const earlier = entries.get(type)
     if (earlier) {
-      throw new BuildpackError(`the process ${type} is there already, in line ${earlier.line}`, {
+      throw new BuildpackError(`the process ${type} is already in line ${earlier.line}`, {
         where: `Procfile:${line}`,
-        fix: 'remove one of the two, or give it another name',
+        fix: 'remove or rename one of the two',
       })
     }
     entries.set(type, { command, line })

@@ -17,7 +17,7 @@ export async function findScript(app: App, env: Readonly<Record<string, string>>
   }
   const first = /^#!([^\n]*)/.exec((await app.read(file)) ?? '')?.[1]
   if (first?.endsWith('\r')) {
-    throw new BuildpackError('its lines end as on Windows, and no system finds the program in the first one', {
+    throw new BuildpackError('it has Windows line ends (CRLF), so Linux cannot find the program in its first line', {
       where: `${file}:1`,
       fix: `run: sed -i 's/\\r$//' ${shellQuote(file)}`,
     })

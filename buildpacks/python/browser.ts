@@ -48,8 +48,8 @@ export async function findBrowser(
   const drives = selenium && sources.selenium
   if (playwright && sources.other !== undefined) {
     log.warning(
-      `${sources.other} starts a browser that the image does not have: of Playwright's, Debian has Chromium alone`,
-      'Launch chromium in place of it, or connect to a browser that runs elsewhere.',
+      `${sources.other} starts a browser that the image does not have: of Playwright's browsers, Debian only has Chromium`,
+      'Launch chromium instead, or connect to a browser that runs elsewhere.',
     )
   }
   if (!launches && !drives) return undefined

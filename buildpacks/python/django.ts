@@ -63,8 +63,8 @@ function failure(log: BuildContext['log'], { exitCode, stderr }: CommandResult, 
   const variable = missingVariable(stderr)
   const fix =
     variable === undefined
-      ? 'correct what it prints, give the variables that the settings need, or set DISABLE_COLLECTSTATIC=1'
-      : `the settings need ${variable}: give it to the build, where any value may do: --env ${variable}=build; or set DISABLE_COLLECTSTATIC=1`
+      ? 'correct the fault that it reports, give the variables that the settings need, or set DISABLE_COLLECTSTATIC=1'
+      : `the settings need ${variable}: set it in the build, where any value may be enough: --env ${variable}=build; or set DISABLE_COLLECTSTATIC=1`
   return new BuildpackError(`manage.py ${command} failed with exit status ${exitCode}`, {
     where: 'manage.py',
     fix,

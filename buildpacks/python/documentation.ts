@@ -13,7 +13,7 @@ export async function buildDocumentation(
 ): Promise<void> {
   const { name, config, command } = documentation
   if (!installed.has(documentation.package))
-    throw new BuildpackError(`${name} makes the pages, and is not among the packages that are installed`, {
+    throw new BuildpackError(`${name} makes the pages, but is not installed`, {
       where: config,
       fix: `add ${documentation.package} to requirements.txt`,
     })
@@ -24,7 +24,7 @@ export async function buildDocumentation(
         name: program,
         // Plugins store their downloads there.
         env: { SOURCE_DATE_EPOCH: '315532801', ...env, ...variables, XDG_CACHE_HOME: home },
-        fix: `correct what ${name} says, in ${config} or a page`,
+        fix: `correct the fault that ${name} reports, in ${config} or a page`,
       }),
     ),
   )

@@ -36,8 +36,8 @@ export async function warnOfMissing({ app, env, log, run }: BuildContext, python
   const [first] = stdout.split('\n').filter(line => line.includes(' imports '))
   if (first === undefined) return
   log.warning(
-    `${first}, which is not installed, as no file says what to install`,
-    `List the packages in requirements.txt, a line for each: ${first.replace(/.* /, '')}`,
+    `${first}, which is not installed, as no file lists packages`,
+    `List the packages in requirements.txt, one per line: ${first.replace(/.* /, '')}`,
   )
 }
 
@@ -47,7 +47,7 @@ export async function refuseInlineScript({ app }: BuildContext, project: Project
   for (const file of await candidateFiles(app)) {
     const block = /^# \/\/\/ script$([^]*?)^# \/\/\/$/m.exec((await app.read(file)) ?? '')?.[1]
     if (block === undefined || !/^#\s*dependencies\s*=\s*\[\s*(#\s*)?["']/m.test(block)) continue
-    throw new BuildpackError('lists its packages in itself, for "uv run" alone', {
+    throw new BuildpackError('lists its packages in its own header, which only "uv run" reads', {
       where: file,
       fix: `make a list that every installer reads: uv export --script ${file} --output-file requirements.txt`,
     })

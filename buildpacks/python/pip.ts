@@ -118,7 +118,7 @@ export async function scmVersion({ app, env, log }: BuildContext): Promise<Recor
   const texts = await Promise.all(['pyproject.toml', 'setup.py', 'setup.cfg'].map(name => app.read(name)))
   if (!/setuptools[-_]scm|hatch-vcs|pdm-backend[\s\S]*source = "scm"/.test(texts.join('\n'))) return {}
   log.warning(
-    'the project takes its version from git, and .git is not in the build: it is called 0.0.0',
+    'the project takes its version from git, and .git is not in the build, so its version is 0.0.0',
     `Set SETUPTOOLS_SCM_PRETEND_VERSION to its version; or ${keepGit}.`,
   )
   return { SETUPTOOLS_SCM_PRETEND_VERSION: '0.0.0' }

@@ -125,13 +125,13 @@ export async function otherTools(app: App, project: Project): Promise<string | u
   const own = project.kind === 'requirements' ? project.files.join(', ') : 'file' in project ? project.file : ''
   // Tools write a requirements.txt from their lock file.
   if (others.length < (project.kind === 'requirements' ? 2 : 1)) return undefined
-  return `${[own, ...others].join(', ')} are of different tools: what ${own} says is installed`
+  return `${[own, ...others].join(', ')} belong to different tools: the packages of ${own} are installed`
 }
 
 /** @throws BuildpackError with a fix for a project that cannot be built */
 export function checkProject(project: Project): void {
   if (project.kind === 'misspelt') {
-    throw new BuildpackError('pip does not find the requirements by this name', {
+    throw new BuildpackError('pip does not read requirements under this name', {
       where: project.file,
       fix: `rename it: git mv ${project.file} requirements.txt`,
     })
@@ -139,7 +139,7 @@ export function checkProject(project: Project): void {
   if (project.kind === 'conda') {
     const tool = project.file.startsWith('pixi') || project.file === 'pyproject.toml' ? 'pixi' : 'conda'
     throw new BuildpackError(
-      `${tool} installs programs that are not Python's, from an archive of its own, which Bale does not read`,
+      `${tool} installs programs other than Python packages from its own archive, which Bale does not read`,
       { where: project.file, fix: 'list the packages that are on PyPI in a requirements.txt' },
     )
   }

@@ -79,7 +79,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   await refuseInlineScript(context, project)
   const others = await otherTools(app, project)
   if (others !== undefined) log.warning(others, 'Remove the files of the others.')
-  rejectSettings(env, rejectedSettings, 'packages would be installed elsewhere than in the image')
+  rejectSettings(env, rejectedSettings, 'packages would not be installed in the image')
   // Nothing is downloaded before the requested version is valid and something can start.
   const wanted = await wantedPython(context)
   // Python generates files that another language's buildpack serves, and is not in the image.
@@ -101,7 +101,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
   }
   log.info(`Starts with: ${start.command} (${start.why})`)
   if (start.command.includes('runserver')) {
-    log.warning('this server of Django is made for development', 'Add gunicorn to requirements.txt.')
+    log.warning('the development server of Django is used', 'Add gunicorn to requirements.txt.')
   }
   const started = await startedFiles(app, start.command)
   if (started.size > 0) await warnOfListening(app, log, pythonListening, file => started.has(file))
@@ -203,7 +203,7 @@ async function choosePython(
   const debian = packages.find(({ name }) => name === `python${minor}`)?.version.replace(/[-+].*/, '') ?? minor
   const asks = `${wanted.request?.where} asks for ${wanted.request?.value}`
   const version = await chooseVersion(wanted, debian, async () => listDownloads(context, await provide()))
-  const why = wanted.request ? asks : 'what the stack has, as nothing asks for another'
+  const why = wanted.request ? asks : 'the version of the stack, as nothing requests another'
   log.info(`Python ${version}: ${why}${version === debian ? '' : `, and Debian has ${debian}`}`)
   for (const text of contradictions(wanted, version)) log.warning(text, 'Change one of the two.')
   if (version === debian) return provideDebianPython(context, archive, minor, launch)

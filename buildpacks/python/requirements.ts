@@ -71,9 +71,9 @@ export async function readRequirements(
 
 function checkInside(path: string, where: string): void {
   if (path !== '..' && !path.startsWith('../') && !path.startsWith('/')) return
-  throw new BuildpackError(`${path} is outside the application, and is not in the build`, {
+  throw new BuildpackError(`${path} is outside the application, so it is not in the build`, {
     where,
-    fix: 'build the directory that holds both, or copy it into the application',
+    fix: 'build the directory that contains both, or copy it into the application',
   })
 }
 

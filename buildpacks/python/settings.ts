@@ -108,23 +108,23 @@ function adviceFor(output: string): string | undefined {
     .map(part => /^(\S+) Requires-Python (.+)$/.exec(part.trim()))
     .find(part => part !== null && part[1] === wanted?.[2])
   if (needs) {
-    return `${wanted?.[1]} ${needs[1]} can be installed on Python ${needs[2]}: ask for such a version in .python-version, or for another ${wanted?.[1]}`
+    return `${wanted?.[1]} ${needs[1]} can be installed on Python ${needs[2]}: request such a Python version in .python-version, or another ${wanted?.[1]}`
   }
   if (/setuptools.scm was unable to detect version|LookupError.*setuptools.scm|vcs-versioning.*unable/i.test(output)) {
     return `the source has no .git in the build: set SETUPTOOLS_SCM_PRETEND_VERSION to the version; or ${keepGit}`
   }
   if (/No space left on device|ENOSPC/.test(output)) return 'free some space on the disk that holds the builds'
   if (/hashes are required|DO NOT MATCH THE HASHES/i.test(output))
-    return 'renew the hashes with the tool that wrote them'
+    return 'update the hashes with the tool that wrote them'
   if (/Temporary failure in name resolution|NewConnectionError|Read timed out|dns error|ConnectTimeout/i.test(output)) {
     return 'check the network, and the address of the package index'
   }
   if (/error: subprocess-exited-with-error|Failed to build|error: metadata-generation-failed/.test(output)) {
     return 'a package has to be compiled: pin a version that has a wheel for this Python, ask for an older Python in .python-version, or name the Debian packages that its build lacks (lib…-dev) in an Aptfile'
   }
-  if (wanted || /ResolutionImpossible|No solution found/.test(output)) return 'correct the version that is asked for'
+  if (wanted || /ResolutionImpossible|No solution found/.test(output)) return 'correct the requested version'
   if (/lockfile.*needs to be updated|lock file.*(?:not up to date|changed significantly|out of date)/is.test(output)) {
-    return 'renew the lock file and commit it'
+    return 'update the lock file and commit it'
   }
   return undefined
 }

@@ -118,13 +118,10 @@ async function fromSetting(
   if (!value.endsWith('.py')) {
     const start = target && serve(target, installed)
     if (start) return { ...start, why: name }
-    throw new BuildpackError(
-      `${JSON.stringify(value)} is neither a file nor an object that an installed server can call`,
-      {
-        where: name,
-        fix: 'write for example "service/web.py" or "service.web:app"',
-      },
-    )
+    throw new BuildpackError(`${JSON.stringify(value)} is not a file or an object that an installed server can call`, {
+      where: name,
+      fix: 'write for example "service/web.py" or "service.web:app"',
+    })
   }
   await checkFile(app, { name, value })
   const start = (target && serve(target, installed)) ?? { command: `python ${shellQuote(value)}`, why: name }
@@ -162,10 +159,10 @@ export function noStart(installed: Installed): BuildpackError {
   const tried = [...startFiles, ...packageFiles]
   const wanted = installed.has('flask') ? 'a Flask application, app = Flask(__name__),' : 'a program or an application'
   return new BuildpackError(
-    `nothing says how to start the application: none of these is there with ${wanted} in it:\n${tried.join(', ')}, or a file of any other name where it is the only one, or the only one that is served and that no other imports`,
+    `no start command found: none of these is there with ${wanted} in it:\n${tried.join(', ')}, or a file of any other name where it is the only one, or the only one that is served and that no other imports`,
     {
       fix: [
-        'Name the start in one of three ways:',
+        'Give the start command in one of three ways:',
         '- a Procfile with a line "web: COMMAND", such as "web: flask --app service.web run --host 0.0.0.0 --port $PORT"',
         '- one of the file names above, such as app.py',
         '- BP_PYTHON_ENTRYPOINT, a file or an object such as service.web:app, or GOOGLE_ENTRYPOINT, a command',

@@ -92,7 +92,7 @@ export function notToBeHad(
     where,
     fix: isThere
       ? `the nearest is ${nearest(versions, value)}; the package index has ${versions.at(-1)} to ${versions[0]}`
-      : `the package index has none from ${oldest[tool]} on: check its address`,
+      : `the package index has no version from ${oldest[tool]} on: check its address`,
   })
 }
 

@@ -135,7 +135,7 @@ export async function provideDownloadedPython(
 async function homeOf(dir: string): Promise<string> {
   const entries = await readdir(dir, { withFileTypes: true })
   const home = entries.find(entry => entry.isDirectory() && /^cpython-\d+\.\d+\.\d+/.test(entry.name))
-  if (home === undefined) throw new BuildpackError(`uv python install left no interpreter in ${dir}`)
+  if (home === undefined) throw new BuildpackError(`uv python install made no interpreter in ${dir}`)
   return home.name
 }
 

@@ -49,7 +49,7 @@ export async function provideVenv(
       'what is served': digestOf(await protocolsOf(app)),
     },
     ...(installation.open !== undefined && {
-      restore: () => drop(`${installation.open} names what may have changed`),
+      restore: () => drop(`${installation.open} refers to packages that may have changed`),
     }),
     isCurrent: ({ notes }) => isCurrent(context, tools, installation, notes),
     create: async dir => {
@@ -102,7 +102,7 @@ async function isCurrent(
 ): Promise<Verdict> {
   if (chosenByIndex === undefined) return keep
   const now = await pipResolve(context, tools, [...chosenByIndex, ...(server === undefined ? [] : [server])])
-  if (now === undefined) return drop('pip cannot tell whether the index has newer ones')
+  if (now === undefined) return drop('pip cannot check the index for newer versions')
   if (digestOf(...originsOf(now)) === chosen) return keep
   const installed = new Set(packages.split(' ').map(normalised))
   const newer = now.map(({ name, version }) => `${name}==${version}`).filter(text => !installed.has(normalised(text)))
@@ -128,7 +128,7 @@ async function installServer(
   const { env, log } = context
   const vendored = firstSetting(env, 'GOOGLE_VENDOR_PIP_DEPENDENCIES')
   const wanted = wantedServer(server)
-  const advice = `Add ${server} to what is installed, so that its version is yours to choose.`
+  const advice = `Add ${server} to your requirements to choose its version.`
   if (vendored) {
     throw new BuildpackError(`the application is served by ${server}, which is not installed`, {
       where: vendored.name,
@@ -175,7 +175,7 @@ async function check({ log, run }: BuildContext, program: string, options: RunOp
     quiet: true,
     allowFailure: true,
   })
-  if (exitCode !== 0) log.warning(`pip check finds packages that do not go together:\n${stdout.trim()}`)
+  if (exitCode !== 0) log.warning(`pip check finds incompatible packages:\n${stdout.trim()}`)
 }
 
 /** The installed packages, from the metadata of each distribution (packaging.python.org, "Recording installed projects"). */

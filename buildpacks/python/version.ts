@@ -74,7 +74,7 @@ export async function chooseVersion(
   const minors = [...new Set(others.map(minorOf))]
   throw new BuildpackError(`no CPython is ${request?.value}`, {
     where: request?.where,
-    fix: `the nearest is ${nearest([debian, ...others], request?.value ?? '')}: ask for that, or for ${minorOf(debian)}, which is Debian's; on offer are ${minors.join(', ')}`,
+    fix: `the nearest is ${nearest([debian, ...others], request?.value ?? '')}: request that version, or ${minorOf(debian)}, which is Debian's; available are ${minors.join(', ')}`,
   })
 }
 

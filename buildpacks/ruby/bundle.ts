@@ -44,7 +44,7 @@ export async function readBundle(context: BuildContext, tools: Tools, locked: Lo
   let lock = locked
   if (lock === undefined) {
     log.warning(
-      `there is no ${gemfile.lockFile}: the newest versions are installed, which may be others in each build`,
+      `there is no ${gemfile.lockFile}: the newest versions are installed, so builds may differ`,
       'Commit one: bundle lock',
     )
     await bundle(context, tools, ['lock'], join(temp, 'lock'), { BUNDLE_DEPLOYMENT: 'false' })
@@ -179,7 +179,7 @@ function bundleError(
       /only supports platforms|Add the current platform/i,
       `bundle lock --add-platform ${platform}, and commit ${gemfile.lockFile}`,
     ],
-    [/Your Ruby version is|ruby version.*(?:required|specified)/i, `ask for the Ruby that is there in ${gemfile.file}`],
+    [/Your Ruby version is|ruby version.*(?:required|specified)/i, `request the available Ruby in ${gemfile.file}`],
     [
       /frozen|deployment mode|lockfile.*(?:out of sync|does not|missing)|dependencies.*(?:changed|deleted|added)/is,
       `run bundle install, and commit ${gemfile.lockFile}`,
@@ -198,7 +198,7 @@ function bundleError(
     ],
     [
       /Failed to build gem native extension|mkmf|extconf failed/i,
-      'add the Debian packages of headers that it misses to an Aptfile',
+      'add the Debian packages of the missing headers to an Aptfile',
     ],
   ]
   const fix = advice.find(([pattern]) => pattern.test(output))?.[1]

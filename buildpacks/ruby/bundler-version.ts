@@ -31,8 +31,8 @@ export async function useAskedBundler(
   const version = meets(bundled, prefix) ? bundled : prefix
   if (version !== bundled && (prefix.split('.').length < 3 || prefix.startsWith('1.')))
     throw refuse(
-      `Bundler ${value} is not there`,
-      `the nearest is ${bundled}, which comes with Ruby; others are fetched by their whole version, from 2.0.0 on`,
+      `Bundler ${value} is not available`,
+      `the nearest is ${bundled}, which comes with Ruby; other versions are downloaded by their full version, from 2.0.0 on`,
     )
   if (lock === undefined) {
     if (version === bundled) return undefined
@@ -52,8 +52,11 @@ export async function useAskedBundler(
 export function checkAskedBundler(env: BuildContext['env'], wanted: string | undefined, bundler: string): void {
   const setting = settingOf(env)
   if (setting === undefined || wanted === undefined || wanted === bundler) return
-  throw new BuildpackError(`Bundler ${wanted} cannot be had from rubygems.org, where Bundler looks for itself`, {
-    where: setting.name,
-    fix: `the nearest is ${bundler}, which comes with Ruby: ask for that, or name a mirror that has the other: BUNDLE_MIRROR__HTTPS://RUBYGEMS__ORG/ in .bundle/config`,
-  })
+  throw new BuildpackError(
+    `Bundler ${wanted} is not available from rubygems.org, where Bundler looks for its own versions`,
+    {
+      where: setting.name,
+      fix: `the nearest is ${bundler}, which comes with Ruby: request that, or set a mirror that has the other version: BUNDLE_MIRROR__HTTPS://RUBYGEMS__ORG/ in .bundle/config`,
+    },
+  )
 }

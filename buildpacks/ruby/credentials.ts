@@ -31,7 +31,7 @@ function credentialsOf(text: string, where: string): Record<string, string> {
   if (other === undefined) return settings
   throw new BuildpackError(`${other} is not a credential`, {
     where,
-    fix: 'leave in it what BUNDLE_HOST__NAME settings say, and put the rest into .bundle/config',
+    fix: 'keep only BUNDLE_HOST__NAME settings in it, and move the rest to .bundle/config',
   })
 }
 
@@ -41,7 +41,7 @@ function settingFor(host: string, where: string): string {
     return `BUNDLE_${host.toUpperCase().replaceAll('.', '__').replaceAll('-', '___')}`
   throw new BuildpackError('is not a host name', {
     where,
-    fix: 'name the key as the host of the gems: gems.example.com',
+    fix: 'give the key the name of the gem host: gems.example.com',
   })
 }
 

@@ -87,7 +87,7 @@ export async function provideGems(
   checkAskedBundler(context.env, lock.bundler, bundler)
   if (lock.bundler !== undefined && lock.bundler !== bundler && !isOld) {
     log.warning(
-      `${gemfile.lockFile} was written by Bundler ${lock.bundler}, which cannot be had: Bundler ${bundler} installs the gems`,
+      `${gemfile.lockFile} was written by Bundler ${lock.bundler}, which is not available: Bundler ${bundler} installs the gems`,
     )
   }
   return { layer, linked: (layer.notes['linked'] ?? '').split(' ').filter(Boolean) }

@@ -116,7 +116,10 @@ export async function compileAssets(
   if (tasks.exitCode !== 0) {
     const failed = failure(log, 'rake --prereqs', tasks)
     if (rails) throw failed
-    return log.warning('assets are not compiled: rake --prereqs failed', 'Leave out what only development has.')
+    return log.warning(
+      'assets are not compiled: rake --prereqs failed',
+      'Do not load development gems in the Rakefile.',
+    )
   }
   const has = (task: string) => new RegExp(`^rake ${task}$`, 'm').test(tasks.stdout)
   if (!has('assets:precompile')) {
@@ -161,10 +164,10 @@ function failure(
   log.detail(`${stdout}${stderr}`.trim())
   const output = stdout + stderr
   const fix = /JavaScript runtime|ExecJS::RuntimeUnavailable/.test(output)
-    ? 'add a package.json, so that Node.js is there, or the gem mini_racer'
+    ? 'add a package.json, which installs Node.js, or the gem mini_racer'
     : /command not found|No such file or directory - (?:yarn|npm|bun|node)/.test(output)
-      ? 'add a package.json with a build script, so that Node.js is there'
-      : 'correct what it prints, give the variables that config/ needs with --env, or set DISABLE_ASSETS_PRECOMPILE=1'
+      ? 'add a package.json with a build script, which installs Node.js'
+      : 'correct the fault that it reports, give the variables that config/ needs with --env, or set DISABLE_ASSETS_PRECOMPILE=1'
   return new BuildpackError(`${name} failed with exit status ${exitCode}`, { where: 'Rakefile', fix })
 }
 

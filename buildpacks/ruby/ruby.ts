@@ -96,7 +96,7 @@ async function install(context: BuildContext, input: Input): Promise<ReadonlySet
   const other = isMet(wanted, offer.release) ? undefined : await findPrecompiled(context, wanted, temp, releases)
   const warnings = checkVersion(wanted, other === undefined ? releases : [...releases, other.release])
   const [first] = wanted.musts
-  const why = first ? `${first.where} asks for ${first.value}` : 'what the stack has, as nothing asks for another'
+  const why = first ? `${first.where} asks for ${first.value}` : 'the version of the stack, as nothing requests another'
   log.info(`Ruby ${other?.release ?? offer.release}: ${why}`)
   if (other === undefined) warnOfOlder(log, 'Ruby', offer, versions[0])
   for (const text of warnings) log.warning(text, 'Change one of the two.')

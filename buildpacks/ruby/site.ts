@@ -25,7 +25,7 @@ export async function buildSite(
         BUNDLE_APP_CONFIG: join(gems, 'bundle'),
         LANG: env['LANG'] ?? 'C.UTF-8',
       },
-      fix: `correct what ${name} says, in ${config} or a page`,
+      fix: `correct the fault that ${name} reports, in ${config} or a page`,
     }),
   )
 }

@@ -69,7 +69,7 @@ async function rackStart({ app, gems, hasGemfile }: Facts): Promise<Start> {
       why: 'config.ru is there, and rackup is in the bundle',
     }
   }
-  throw new BuildpackError('there is no server for it among the gems', {
+  throw new BuildpackError('the bundle has no server for it', {
     where: 'config.ru',
     fix: hasGemfile ? 'add gem "puma" to the Gemfile: bundle add puma' : 'add a Gemfile with gem "rack" and gem "puma"',
   })
@@ -117,10 +117,10 @@ async function hasRakefile(app: App): Promise<boolean> {
 
 export function noStart(): BuildpackError {
   return new BuildpackError(
-    `nothing says how to start the application: there is no config.ru, no Rails application, and none of\n${programs.join(', ')}`,
+    `no start command found: there is no config.ru, no Rails application, and none of\n${programs.join(', ')}`,
     {
       fix: [
-        'Name the start in one of three ways:',
+        'Give the start command in one of three ways:',
         '- a Procfile with a line "web: COMMAND", such as "web: bundle exec ruby lib/server.rb"',
         '- a config.ru, or one of the file names above',
         '- GOOGLE_ENTRYPOINT, a command',

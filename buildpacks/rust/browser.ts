@@ -20,7 +20,7 @@ export async function refuseBrowserPrograms({ app, env }: BuildContext, crates: 
     tableOf(table['metadata']),
   )
   if (metadata.some(table => table['leptos'] !== undefined))
-    throw new BuildpackError('cargo-leptos builds the server and the pages of this application, and is not here', {
+    throw new BuildpackError('this application needs cargo-leptos, which Bale does not have', {
       where: 'Cargo.toml package.metadata.leptos',
       fix: 'set BP_CARGO_INSTALL_ARGS="--no-default-features --features ssr" for the server, and add the pages that "cargo leptos build --release" makes to the source, in the folder that LEPTOS_SITE_ROOT names',
     })
@@ -30,8 +30,8 @@ export async function refuseBrowserPrograms({ app, env }: BuildContext, crates: 
   const [tool, command, where] = dioxus
     ? ['Dioxus', 'dx bundle --platform web', 'Dioxus.toml']
     : ['Trunk', 'trunk build --release', isPage ? 'index.html' : 'Trunk.toml']
-  throw new BuildpackError(`this application runs in browsers, and ${tool} builds its pages, which is not here`, {
+  throw new BuildpackError(`this application runs in browsers and needs ${tool}, which Bale does not have`, {
     where,
-    fix: `run "${command}" and build the image from the folder that it makes: bale build NAME --path dist; a server's features are named with BP_CARGO_INSTALL_ARGS`,
+    fix: `run "${command}" and build the image from the folder that the tool makes: bale build NAME --path dist; a server's features are named with BP_CARGO_INSTALL_ARGS`,
   })
 }

@@ -58,7 +58,7 @@ function fixOf(stderr: string): string | undefined {
     [/requires rustc (\S+) or newer/, 'ask for this Rust in rust-toolchain.toml, or with BP_RUST_TOOLCHAIN'],
     [
       /checksum for .* changed between lock files|failed to verify the checksum/,
-      'the crate is not the one that Cargo.lock was made with: find out why before anything else',
+      'the crate differs from the one that Cargo.lock was made with: find out why first',
     ],
     [
       /Could not resolve host|Couldn't resolve|failed to download|spurious network error|Connection refused/i,

@@ -69,7 +69,7 @@ const rocketScript = `#!/bin/sh
 /** Makes Rocket listen on $PORT of all interfaces, with a program of exec.d (buildpack.md, "exec.d"). */
 export async function provideRocketAddress({ layer, log }: BuildContext, crates: readonly Crate[]): Promise<void> {
   if (!crates.some(({ name, isOwn }) => name === 'rocket' && !isOwn)) return
-  log.info('Rocket listens on $PORT of all interfaces; ROCKET_PORT and ROCKET_ADDRESS say otherwise')
+  log.info('Rocket listens on $PORT of all interfaces; ROCKET_PORT and ROCKET_ADDRESS override this')
   await layer('rocket', {
     types: { launch: true },
     key: { script: digestOf(rocketScript) },

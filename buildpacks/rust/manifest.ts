@@ -46,7 +46,7 @@ export async function readLock(app: App): Promise<{ text: string; crates: Locked
   if (packages !== undefined && !Array.isArray(packages)) {
     throw new BuildpackError('"package" is not a list', {
       where: 'Cargo.lock',
-      fix: 'make it anew: cargo generate-lockfile',
+      fix: 'create it again: cargo generate-lockfile',
     })
   }
   const crates = (packages ?? []).map(tableOf).map(crate => ({

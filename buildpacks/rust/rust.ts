@@ -158,7 +158,7 @@ async function chooseToolchain(context: BuildContext, choice: Choice) {
   if (needed === undefined) {
     const why = request
       ? `${request.where} asks for ${request.value}`
-      : 'what the stack has, as nothing asks for another'
+      : 'the version of the stack, as nothing requests another'
     context.log.info(`Rust ${debian.version}: ${why}`)
     const toolchain = await debian.provide()
     const cargo = cargoWith(context, toolchain, home)

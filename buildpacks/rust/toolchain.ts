@@ -43,7 +43,7 @@ export async function debianRust(context: BuildContext, archive: DebianArchive):
   const packages = await missingPackages(context.run, await archive.resolve(['rustc', 'cargo']))
   const debianVersion = packages.find(({ name }) => name === 'rustc')?.version ?? ''
   const version = /^\d+\.\d+\.\d+/.exec(debianVersion)?.[0]
-  if (version === undefined) throw new BuildpackError('the archive in the apt sources of the build image has no Rust')
+  if (version === undefined) throw new BuildpackError('the apt sources of the build image have no Rust')
   return {
     version,
     async provide() {
@@ -109,7 +109,7 @@ async function isCurrent(
   const lines = stdout.split('\n').filter(line => line.startsWith(`${channel}-`))
   if (exitCode === 0 && lines.length > 0 && lines.every(line => line.includes('Up to date'))) return keep
   const newer = /Update available *: *(.+)$/m.exec(stdout)?.[1]
-  return drop(newer === undefined ? `rustup cannot tell whether there is a newer ${channel}` : newer)
+  return drop(newer === undefined ? `rustup cannot check for a newer ${channel}` : newer)
 }
 
 /** rustup's own variable for a mirror overrides the one of all buildpacks. */
@@ -149,6 +149,6 @@ async function install(
   if (exitCode === 0) return
   throw new BuildpackError(`rustup cannot install Rust ${job.channel}:\n${stderr.trim()}`, {
     where: job.where,
-    fix: `check the version, the network and RUSTUP_DIST_SERVER or BP_DEPENDENCY_MIRROR; Debian has Rust ${job.debian}, which needs none of them`,
+    fix: `check the version, the network and RUSTUP_DIST_SERVER or BP_DEPENDENCY_MIRROR; Debian has Rust ${job.debian}, which works without them`,
   })
 }

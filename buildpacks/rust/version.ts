@@ -67,9 +67,9 @@ async function fromToolchainFile(app: App): Promise<ToolchainFile | undefined> {
   }
   const toolchain = tableOf(parseToml(text, where)['toolchain'])
   if (toolchain['path'] !== undefined) {
-    throw new BuildpackError('a toolchain from a path is not there when an image is built', {
+    throw new BuildpackError('a toolchain from a path does not exist in the build', {
       where: `${where} toolchain.path`,
-      fix: 'name a channel instead: channel = "stable"',
+      fix: 'use a channel instead: channel = "stable"',
     })
   }
   const targets = Array.isArray(toolchain['targets']) ? toolchain['targets'].filter(t => typeof t === 'string') : []

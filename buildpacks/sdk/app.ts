@@ -68,8 +68,8 @@ async function refuseDeadLink(path: string, name: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found?.isSymbolicLink() !== true) return
   const target = (await readlink(path)).slice(0, 200)
-  throw new BuildpackError(`is a link to ${target}, which is not in the source that is built`, {
+  throw new BuildpackError(`is a link to ${target}, which is outside the source`, {
     where: name,
-    fix: 'put the file itself in place of the link, or build from the folder that holds both',
+    fix: 'replace the link by the file, or build the folder that contains both',
   })
 }

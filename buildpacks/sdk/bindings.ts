@@ -101,7 +101,7 @@ export function warnOfSecond(
   key?: string,
 ): void {
   const unused = `${key === undefined ? 'The' : `${key} of the`} binding ${second.name} of the type ${type} has no effect`
-  log.warning(`${unused}: the binding ${first.name} comes first`, 'Put all of it into one of them.')
+  log.warning(`${unused}: the binding ${first.name} comes first`, 'Put all keys into one of the bindings.')
 }
 
 async function open(name: string, dir: string): Promise<Binding> {

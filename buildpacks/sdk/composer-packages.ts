@@ -39,7 +39,7 @@ export async function usesComposerPackages(app: App): Promise<string | undefined
   for (const name of (await list(app, '')).filter(each => configs.test(each))) {
     // The front end does not use paths that a compiler excludes.
     const text = (await textOf(app, name)).replaceAll(/"exclude"\s*:\s*\[[^\]]*\]/g, '')
-    if (/(?:['"`(}]\/?|\.\/)vendor\//.test(text)) return `${name} takes something from there`
+    if (/(?:['"`(}]\/?|\.\/)vendor\//.test(text)) return `${name} uses files from there`
   }
   return inFolders(app)
 }
@@ -53,7 +53,7 @@ async function inFolders(app: App): Promise<string | undefined> {
       // A folder of that name may be the front end's own: resources/vendor.
       const paths = (await textOf(app, file)).matchAll(/((?:\.\.\/)+vendor)\//g)
       if (Array.from(paths, ([, path = '']) => join(dirname(file), path)).includes('vendor'))
-        return `${file} takes something from there`
+        return `${file} uses files from there`
     }
   }
   return undefined

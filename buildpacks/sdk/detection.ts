@@ -147,7 +147,7 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
   const builder = builders.find(({ language }) => language.id === id)
   const own = found.find(({ language }) => language.id === id) ?? builder
   if (own === undefined || server === undefined) {
-    return { role: 'none', reason: `nothing of ${languageNamed(id)?.name ?? id} is there` }
+    return { role: 'none', reason: `no files of ${languageNamed(id)?.name ?? id} found` }
   }
   const runtime = own.language.provides ?? id
   if (server.language.id === id) {
@@ -162,7 +162,7 @@ export async function detectLanguage({ app, env }: { app: App; env: Env }, id: s
     const reason = `${builder.language.name}: ${builder.because}${after}; the application starts with ${describe(server)}`
     return { role: 'builder', reason, plan: builderPlan(runtime, needsPackages !== undefined) }
   }
-  const reason = `${describe(server)} rather than ${describe(own)}; BP_LANGUAGE=${id} chooses the latter`
+  const reason = `${describe(server)} rather than ${describe(own)}; BP_LANGUAGE=${id} selects ${own.language.name}`
   return { role: 'none', reason }
 }
 
@@ -224,5 +224,5 @@ function otherwise(rest: readonly Evidence[]): string[] {
   const choices = rest.filter(({ language }) => language.provides !== undefined)
   if (choices.length === 0) return []
   const settings = choices.map(({ language }) => `BP_LANGUAGE=${language.id}`)
-  return [`also fits: ${listed(choices.map(describe))}; ${settings.join(' or ')} chooses it`]
+  return [`also fits: ${listed(choices.map(describe))}; ${settings.join(' or ')} selects it`]
 }

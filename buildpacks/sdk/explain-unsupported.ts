@@ -16,13 +16,13 @@ export async function explainUnsupported({ app, env }: { app: App; env: Env }): 
   if (server === undefined) {
     const below = await applicationsBelow(app)
     if (below.length > 0) return explainBelow(below)
-    const dockerfile = (await app.has('Dockerfile')) ? ', and a Dockerfile is not read' : ''
-    return `this looks like no application that Bale knows${dockerfile}; ${builds}; it looks for ${builtManifests()}`
+    const dockerfile = (await app.has('Dockerfile')) ? ', and it does not read Dockerfiles' : ''
+    return `Bale does not recognise this application${dockerfile}; ${builds}; it looks for ${builtManifests()}`
   }
   const { name, provides, instead, makesSite } = server.language
   const setting = firstSetting(env, ...languageSettings)
   if (setting && !(await findEvidence(app, env)).some(({ language }) => language === server.language)) {
-    return `${setting.name} is ${setting.value}, and nothing of ${name} is in the source`
+    return `${setting.name} is ${setting.value}, but the source has no files of ${name}`
   }
   const article = /^(E|O|R$|md)/.test(name) ? 'an' : 'a'
   if (provides !== undefined) {
@@ -71,5 +71,5 @@ function explainBelow(below: readonly Below[]): string {
   const shown = below.slice(0, 6).map(({ dir, evidence }) => `${dir} (${evidence.language.name}: ${evidence.because})`)
   const more = below.length > shown.length ? [`${below.length - shown.length} more`] : []
   const which = below.length > 1 ? 'build one of them' : 'build it'
-  return `no application at the root of the source, but in ${listed([...shown, ...more])}; ${which} with --path ${shellQuote(below[0]?.dir ?? '')}`
+  return `the application is not at the root of the source, but in ${listed([...shown, ...more])}; ${which} with --path ${shellQuote(below[0]?.dir ?? '')}`
 }

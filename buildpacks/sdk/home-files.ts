@@ -27,8 +27,8 @@ export async function withHomeFiles<T>(
           context.log.info(`${name}: the binding ${binding.name}`)
         } else {
           context.log.warning(
-            `${name} of the binding ${binding.name} has no effect: ${place} is there`,
-            'Take the file out of the build image.',
+            `${name} of the binding ${binding.name} has no effect: ${place} already exists`,
+            'Remove the file from the build image.',
           )
         }
       }

@@ -51,13 +51,13 @@ export async function warnOfListening(
   const fixed = started.find(({ host }) => !isLocal(host)) ?? started[0]
   if (fixed === undefined) return
   log.warning(
-    `${fixed.place} listens on port ${fixed.port} whatever PORT says, which is 8080 unless the platform sets another`,
-    `Read it there, ${rules.reads}; or run the image with its port ${fixed.port} published.`,
+    `${fixed.place} always listens on port ${fixed.port} and ignores PORT, which is 8080 by default`,
+    `Read PORT there, ${rules.reads}; or run the image with its port ${fixed.port} published.`,
   )
   if (found.every(({ host }) => isLocal(host)))
     log.warning(
-      `${fixed.place} listens on localhost alone, where nothing from outside the container reaches it`,
-      'Let it listen on every address: 0.0.0.0 in place of it.',
+      `${fixed.place} listens only on localhost, which is not reachable from outside the container`,
+      'Let it listen on every address: use 0.0.0.0 instead.',
     )
 }
 

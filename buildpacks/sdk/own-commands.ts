@@ -56,7 +56,7 @@ export class OwnCommands {
     const command = step === undefined ? undefined : await this.find(step)
     if (command === undefined) return definition
     const { name, value } = command
-    const restore = () => drop(`${name} reads what may have changed`)
+    const restore = () => drop(`${name} reads files that may have changed`)
     return { ...definition, key: { ...key, [name]: digestOf(value) }, restore }
   }
 
@@ -83,8 +83,8 @@ export class OwnCommands {
     const names = left.map(step => settings[step]).join(' and ')
     if (!afterwards) {
       this.#log.warning(
-        `${names}: not run, as nothing in this build stands in its place`,
-        'Set what the README of the buildpack has for it, or give the work to a script that the build runs.',
+        `${names}: not run, as this build has no equivalent`,
+        'Use a setting from the README of the buildpack, or move the work to a script that the build runs.',
       )
       return
     }
@@ -96,7 +96,7 @@ export class OwnCommands {
     const command = ownCommand(this.#env, step)
     if (command === undefined || this.#ran.has(step)) return undefined
     this.#ran.add(step)
-    const why = instead === undefined ? '' : `, in place of ${instead}`
+    const why = instead === undefined ? '' : `, instead of ${instead}`
     const title = `Running ${command.name}: ${command.value}${why}`
     return this.#log.step(title, () => run(['bash', '-c', command.value], { name: command.name, env, fix: explain }))
   }
@@ -112,7 +112,7 @@ function explain(stderr: string): string | undefined {
   const missing = /bash: line \d+: (\S+): command not found/.exec(stderr)?.[1]
   return missing === undefined
     ? undefined
-    : `${missing} is not there while this language is built: write a command that is`
+    : `${missing} is not available when this language is built: use another command`
 }
 
 /** The variables that the layers of this build set, over the given ones (buildpack.md, "Environment Variable Modification Rules"). */

@@ -53,5 +53,5 @@ export function firstSetting(env: Env, ...names: string[]): { name: string; valu
 export function rejectSettings(env: Env, names: readonly string[], why: string): void {
   const found = names.find(name => env[name] !== undefined && env[name] !== '')
   if (found === undefined) return
-  throw new BuildpackError(why, { where: found, fix: `take ${found} out of the environment of the build` })
+  throw new BuildpackError(why, { where: found, fix: `remove ${found} from the environment of the build` })
 }

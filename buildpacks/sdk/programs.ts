@@ -36,7 +36,7 @@ export async function choosePrograms<P extends Program>(
   const usual = all.filter(({ dir, name }) => !forAuthors.test(dir) || words.includes(name))
   const chosen = usual.length > 0 ? usual : [...all]
   for (const { dir } of all.filter(program => !chosen.includes(program))) {
-    log.info(`Leaving out ${dir}: ${options.setting} names what to build`)
+    log.info(`Not building ${dir}: ${options.setting} selects other programs`)
   }
   const names = ['web', options.appName, 'server', 'app', 'api']
   const candidates = [names[0], undefined, ...names.slice(1)]
@@ -46,8 +46,8 @@ export async function choosePrograms<P extends Program>(
   if (first !== undefined) return [first, ...chosen.filter(program => program !== first)]
   if (chosen.length > 1 && lines.length === 0) {
     log.warning(
-      `nothing says which program is the web process: ${chosen.map(({ name }) => name).join(', ')}`,
-      `Name it first in ${options.setting}, or add a Procfile.`,
+      `no setting selects the web process among: ${chosen.map(({ name }) => name).join(', ')}`,
+      `Write it first in ${options.setting}, or add a Procfile.`,
     )
   }
   return chosen

@@ -58,7 +58,7 @@ export async function runBuildpack(buildpack: Buildpack, invocation: Invocation)
     const context = await readContext({ ...invocation, runner: seals.watch(invocation.runner) }, log)
     if (invocation.phase === 'detect') return await detect(buildpack, context, invocation)
     if (invocation.phase === 'build') return await build(buildpack, context, invocation, seals)
-    throw new BuildpackError(`${invocation.phase ?? 'nothing'} is neither detect nor build`)
+    throw new BuildpackError(`${invocation.phase ?? 'nothing'} is not detect or build`)
   } catch (error) {
     report(error, log)
     return 1

@@ -54,8 +54,8 @@ export class Seals {
       if (changed === undefined) continue
       await writeFile(`${path}.toml`, formatToml({ types: { ...types, cache: false }, metadata: {} }))
       log.warning(
-        `the layer ${name} was changed after it was finished, at ${changed}: no later build will use it`,
-        'see which command does that; an install script of a dependency may have replaced a program',
+        `the layer ${name} was changed after it was finished, at ${changed}, so later builds will not use it`,
+        'find the command that does that; an install script of a dependency may have replaced a program',
       )
     }
   }

@@ -33,8 +33,8 @@ export async function removeSources({ app, env, log }: BuildContext, rules: Sour
   const kept: string[] = []
   await clean(app.path, '', keep, kept)
   const mine = kept.filter(path => !others.test(path))
-  if (mine.length === 0) log.info('The image holds no file of the source')
-  else log.info(`The image keeps ${summary(mine)}; BP_KEEP_FILES names others`)
+  if (mine.length === 0) log.info('The image contains no source files')
+  else log.info(`The image keeps ${summary(mine)}; BP_KEEP_FILES selects other files`)
 }
 
 type Keep = (path: string) => boolean

@@ -23,12 +23,14 @@ export const isServeName = (name: string): boolean => /^serve[r]?$/i.test(name)
 export function subcommandArguments(log: Log, found: Subcommand, program: string, declared: boolean): string[] {
   if (found.state === 'none' || declared) return []
   if (found.state === 'serves') {
-    log.info(`Its command ${found.name} is the start, for without one it prints its help (${found.where})`)
+    log.info(
+      `Its command ${found.name} is the start, because without a command it only prints its help (${found.where})`,
+    )
     return [found.name]
   }
   log.warning(
-    `the program has commands, and ends with its help where none is given (${found.where})`,
-    `Name the one that starts in a Procfile, such as "web: ${program} serve".`,
+    `the program has commands, and without one it only prints its help (${found.where})`,
+    `Write the start command into a Procfile, such as "web: ${program} serve".`,
   )
   return []
 }

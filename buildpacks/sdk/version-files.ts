@@ -70,6 +70,6 @@ export async function noteFolders(app: App, log: Log): Promise<void> {
   ]
   for (const [file, tool, value = ''] of all) {
     if (value.startsWith('path:'))
-      log.info(`${file}: ${tool} ${value} is a folder of another machine, and asks for no version here`)
+      log.info(`${file}: ${tool} ${value} is a directory of another machine, so it is ignored`)
   }
 }

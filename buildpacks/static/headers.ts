@@ -40,7 +40,7 @@ export async function readHeaders(
   const add = (pattern: string, name: string, value: string, where: string): void => {
     const key = name.toLowerCase()
     const problem = own.has(key) ? `${name} is the server's` : isPlain(value) ? undefined : 'a "$" is not supported'
-    if (problem !== undefined) return log.warning(`${where}: ${problem}: the header is left out`)
+    if (problem !== undefined) return log.warning(`${where}: ${problem}: the header is ignored`)
     const known = rules.get(key) ?? { name, values: [] }
     rules.set(key, { ...known, values: [...known.values, { pattern, value }] })
   }
@@ -60,7 +60,7 @@ export async function readHeaders(
     }
     const [, name, value] = /^\s+([A-Za-z0-9-]+)\s*:\s*(.*?)\s*$/.exec(line) ?? []
     if (name === undefined || value === undefined || pattern === undefined) {
-      throw new BuildpackError('is neither a path nor a header', {
+      throw new BuildpackError('is not a path or a header', {
         where,
         fix: 'write a path at the margin, and "Name: value" indented below',
       })

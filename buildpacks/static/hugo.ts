@@ -10,19 +10,19 @@ export async function buildWithHugo(context: BuildContext, archive: DebianArchiv
   const hugo = await provideGenerator(context, archive, 'Hugo')
   const wanted = env['HUGO_VERSION']
   if (wanted !== undefined && wanted !== hugo.version)
-    log.warning(`HUGO_VERSION is ${wanted}, and Debian's archive has ${hugo.version}: that one builds the site`)
+    log.warning(`HUGO_VERSION is ${wanted}, but Debian's archive has ${hugo.version}, which builds the site`)
   await withTempDir(cache =>
     log.step('Building with Hugo', () =>
       run([hugo.program], {
         name: 'hugo',
         env: { HUGO_ENVIRONMENT: 'production', HUGO_CACHEDIR: cache, ...env, ...hugo.env },
-        fix: 'a theme that is a Git submodule has to be in the source that is built',
+        fix: 'a theme that is a Git submodule must be in the source',
       }),
     ),
   )
   const root = await publishDir(app, config)
   if (await app.hasDirectory(root)) return { root, why: `Hugo built it (${config})` }
-  throw new BuildpackError(`Hugo left no directory ${root}/`, { where: config, fix: 'see "publishDir" there' })
+  throw new BuildpackError(`Hugo did not make the directory ${root}/`, { where: config, fix: 'see "publishDir" there' })
 }
 
 async function publishDir(app: App, config: string): Promise<string> {

@@ -20,14 +20,14 @@ export async function buildWithMdbook(
     run([mdbook.program, 'build'], {
       name: 'mdbook',
       env: { ...env, ...mdbook.env },
-      fix: `Debian has mdBook ${mdbook.version} without preprocessors: where the book needs others, run "mdbook build" first, and build with --env BP_WEB_SERVER_ROOT=${dir}`,
+      fix: `Debian has mdBook ${mdbook.version} without preprocessors: if the book needs some, run "mdbook build" first, and build with --env BP_WEB_SERVER_ROOT=${dir}`,
     }),
   )
   // If there is a second output, each has a directory of its own.
   for (const root of [dir, posix.join(dir, 'html')]) {
     if (await app.has(posix.join(root, 'index.html'))) return { root, why: `mdBook built it (${config})` }
   }
-  throw new BuildpackError(`mdBook left no page in ${dir}/`, { where: config, fix: 'see "build-dir" there' })
+  throw new BuildpackError(`mdBook made no page in ${dir}/`, { where: config, fix: 'see "build-dir" there' })
 }
 
 /** rust-lang.github.io/mdBook, "General configuration": `build-dir`. */

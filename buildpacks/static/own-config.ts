@@ -44,7 +44,7 @@ export async function findOwnConfig(app: App, env: Env, hasPages: boolean, log: 
   const all = await withIncludes(app, dirname(name), checkTemplates(text, name), name)
   if (setting === undefined && hasPages && !all.includes('{{')) {
     log.warning(
-      `${name} is not read, since it names no {{port}}`,
+      `${name} is ignored, since it does not contain {{port}}`,
       `Set BP_NGINX_CONF_LOCATION=${name} if nginx is to run with it; the port is then written {{port}}.`,
     )
     return undefined
@@ -82,7 +82,7 @@ async function filesOf(app: App, dir: string, pattern: string, where: string): P
     throw new BuildpackError(`${pattern} is outside the source`, { where, fix: 'copy it into the application' })
   if (!path.includes('*')) {
     if ((await app.has(path)) || nginxTables.includes(pattern)) return [path]
-    throw new BuildpackError(`it includes ${pattern}, which is not there`, { where, fix: 'correct the name' })
+    throw new BuildpackError(`it includes ${pattern}, which does not exist`, { where, fix: 'correct the name' })
   }
   if (dirname(path).includes('*'))
     throw new BuildpackError(`it includes ${pattern}: a directory's name with a * is not supported`, {
@@ -122,7 +122,7 @@ function actionOf(text: string): { readonly name: string; readonly argument: str
 function checkTemplates(text: string, file: string): string {
   for (const match of text.matchAll(template)) {
     if (actionOf(match[1] ?? '') !== undefined) continue
-    throw new BuildpackError(`${match[0]} is not known`, {
+    throw new BuildpackError(`${match[0]} is unknown`, {
       where: `${file}:${text.slice(0, match.index).split('\n').length}`,
       fix: 'write {{port}}, {{tempDir}}, {{env "NAME"}} or {{module "ngx_stream_module"}}',
     })

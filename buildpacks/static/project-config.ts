@@ -38,7 +38,7 @@ const file = 'project.toml'
 export async function readProjectConfig(app: App, log: Log): Promise<ProjectConfig> {
   const known = (node: read.Node, ...keys: string[]): void => {
     for (const key of Object.keys(node.table))
-      if (!keys.includes(key)) log.warning(`${read.whereOf(node, key)} is not known: it is left out`)
+      if (!keys.includes(key)) log.warning(`${read.whereOf(node, key)} is unknown and is ignored`)
   }
   const document = read.readToml((await app.read(file)) ?? '', file)
   const own = inner(inner(inner(document, 'com'), 'heroku'), 'static-web-server')

@@ -30,7 +30,7 @@ export async function readRedirects(app: App, root: string, log: Log): Promise<R
     const where = `_redirects:${index + 1}`
     const rule = parseRule(words, where)
     if (typeof rule !== 'string') return [rule]
-    log.warning(`${where}: ${rule}: the rule is left out`)
+    log.warning(`${where}: ${rule}: the rule is ignored`)
     return []
   })
 }
@@ -50,7 +50,7 @@ function parseRule([from = '', ...rest]: string[], where: string): Redirect | st
   const at = rest.findIndex(word => /^(\/|https?:)/.test(word))
   const to = rest[at]
   if (to === undefined) {
-    throw new BuildpackError(`there is nowhere that ${from} leads`, { where, fix: 'write it as "/old /new 301"' })
+    throw new BuildpackError(`${from} has no target`, { where, fix: 'write it as "/old /new 301"' })
   }
   if (at > 0) return 'parameters of the query are not supported'
   const [code = '301', ...conditions] = rest.slice(at + 1)

@@ -65,7 +65,7 @@ export async function findSite(
   if (notFound !== undefined && !(await app.has(join(root, notFound.page))))
     throw new BuildpackError(`there is no page ${notFound.page} in ${root === '.' ? 'the source' : root}`, {
       where: notFound.where,
-      fix: 'correct the name; a build may make it',
+      fix: 'correct the name, or let a build make it',
     })
   return {
     root,
@@ -105,7 +105,7 @@ async function findBuilt(app: App, env: Env): Promise<Built | undefined> {
 export async function checkFrontEnd(app: App, env: Env): Promise<void> {
   const built = await findBuilt(app, env)
   if (built?.needsServer === undefined || firstSetting(env, ...rootSettings)) return
-  throw new BuildpackError(`the settings of ${built.name} ask for a server, and its build leaves none that starts`, {
+  throw new BuildpackError(`the settings of ${built.name} require a server, but its build makes none`, {
     fix: built.needsServer,
   })
 }
@@ -172,7 +172,7 @@ async function existing(app: App, named: string, where: string): Promise<string>
   if (root.startsWith('..'))
     throw new BuildpackError(`${named} is outside the source`, { where, fix: 'name a directory in it' })
   if (await app.hasDirectory(root)) return root
-  throw new BuildpackError(`there is no directory ${named}`, { where, fix: 'correct the name; a build may make it' })
+  throw new BuildpackError(`there is no directory ${named}`, { where, fix: 'correct the name, or let a build make it' })
 }
 
 /** The directory with the pages of the front end's build: its output, or Angular's `browser` below it. */
@@ -196,7 +196,7 @@ async function builtRoot(
   }
   // A build may write its files beside the page, as Sass does.
   if (guessed && (await app.firstOf(siteRoots.map(root => join(root, 'index.html')))) !== undefined) return undefined
-  throw new BuildpackError(`${name} left no index.html in ${output}/`, {
+  throw new BuildpackError(`${name} made no index.html in ${output}/`, {
     where: 'npm run build',
     fix: 'set BP_WEB_SERVER_ROOT to the directory with the pages that the build makes',
   })

@@ -12,7 +12,7 @@ const known = ['root', 'https_only', 'error_page', 'routes', 'redirects', 'heade
 
 /** What to do instead of a key that is left out. */
 const instead: Readonly<Record<string, string>> = {
-  basic_auth: 'A binding of the type htpasswd, or a Staticfile.auth, asks for a password.',
+  basic_auth: 'For a password, use a binding of the type htpasswd, or a Staticfile.auth.',
   proxies: 'An nginx.conf with templates can have proxy_pass.',
   canonical_host: 'An nginx.conf with templates can redirect from other hosts.',
 }
@@ -28,7 +28,7 @@ export async function readStaticJson(app: App, log: Log): Promise<ProjectConfig 
   const document = read.readJson(text, file)
   for (const key of Object.keys(document.table))
     if (!known.includes(key))
-      log.warning(`${read.whereOf(document, key)} is not supported: it is left out`, instead[key])
+      log.warning(`${read.whereOf(document, key)} is not supported and is ignored`, instead[key])
   const page = sitePath(document, 'error_page', read.text(document, 'error_page'))
   const root = read.text(document, 'root')
   return {
@@ -61,7 +61,7 @@ function redirectsOf(document: read.Node, log: Log): Redirect[] {
     if (typeof status !== 'number' || ![301, 302, 303, 307, 308].includes(status))
       throw read.errorAt(rule, 'status', `${read.quote(status)} is not a status of a redirect`, 'write 301 or 302')
     if (isPlain(url)) return [{ pattern: patternOf(rule, path), target: url, status, force: true }]
-    log.warning(`${read.whereOf(rule, 'url')}: a "$" is not supported: the rule is left out`)
+    log.warning(`${read.whereOf(rule, 'url')}: a "$" is not supported: the rule is ignored`)
     return []
   })
 }

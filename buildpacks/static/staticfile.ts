@@ -31,7 +31,7 @@ export async function readStaticfile(app: App, log: Log): Promise<Staticfile> {
   const errors: Record<string, string> = {}
   for (const [name, { value, where }] of values) {
     if (/^[45]\d\d$/.test(name) && isPage(value)) errors[name] = value.replace(/^\/+/, '')
-    else if (!known.has(name)) log.warning(`${where} ${name} is not supported: it is left out`, instead)
+    else if (!known.has(name)) log.warning(`${where} ${name} is not supported and is ignored`, instead)
   }
   return {
     root: values.get('root')?.value,
@@ -50,7 +50,7 @@ const known = new Set([
   ...['root', 'pushstate', 'force_https', 'directory', 'host_dot_files', 'ssi'],
   ...[hsts, `${hsts}_include_subdomains`, `${hsts}_preload`],
 ])
-const instead = 'An nginx.conf with templates can have all that nginx does.'
+const instead = 'An nginx.conf with templates can use all directives of nginx.'
 
 export const yes = (value: string | undefined): boolean =>
   ['true', 'enabled', 'enable', 'yes', 'on', '1'].includes(value ?? '')

@@ -7,8 +7,8 @@ export const unsupported = defineBuildpack({
   },
 
   build() {
-    throw new BuildpackError('this buildpack only explains, and builds nothing', {
-      fix: 'put it into a group of its own at the end of the order',
+    throw new BuildpackError('this buildpack only explains why no other fits', {
+      fix: 'put it into a separate group at the end of the order',
     })
   },
 })

@@ -265,10 +265,10 @@ export function addRebase(program: Command, run: Run): void {
     )
     .option(
       '--insecure-registry <host>',
-      'a registry, with its port, that may use http or an untrusted certificate (repeatable)',
+      'a registry (HOST:PORT) that may use http or an untrusted certificate (repeatable)',
       collect,
     )
-    .addOption(new Option('--report-output-dir <dir>', 'write report.toml there').conflicts('check'))
+    .addOption(new Option('--report-output-dir <dir>', 'write report.toml to this directory').conflicts('check'))
     .option('--force', 'rebase even if labels, platform or distribution do not match')
     .option('--publish', 'read and write the image in its registry, not in the local store')
     .addHelpText(
@@ -300,7 +300,7 @@ function checkFleet(image: string | undefined, options: GlobalOptions): string |
   if (image !== undefined) refuse('with --on, the cluster determines the images', image, 'leave out the image, or --on')
   if (tag.length > 0) refuse('each image keeps its own name', '--tag', 'leave it out')
   if (previousImage !== undefined)
-    refuse('the images are those that the cluster runs', '--previous-image', 'leave it out')
+    refuse('with --on, the cluster determines the images', '--previous-image', 'leave it out')
   if (reportOutputDir !== undefined)
     refuse('each image would have a report of its own', '--report-output-dir', 'leave it out')
   parsePlace(on)

@@ -46,7 +46,7 @@ describe('the apt buildpack', () => {
   it.each([
     ['Aptfile:2: "Jq" is not the name of a Debian package', { Aptfile: 'jq\nJq\n' }],
     ['Aptfile:1: "--yes" is not the name', { Aptfile: '--yes' }],
-    ['Aptfile:1: https:… is not a package of the archive', { Aptfile: 'https://user:secret@host.test/x.deb' }],
+    ['Aptfile:1: https:… is not a Debian package in the archive', { Aptfile: 'https://user:secret@host.test/x.deb' }],
     ['deb-packages.install: is not a list', { 'project.toml': '[com.heroku.buildpacks.deb-packages]\ninstall = "jq"' }],
   ])('refuses %s', async (message, app) => {
     const output = await failureIn(app)

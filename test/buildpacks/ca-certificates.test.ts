@@ -121,7 +121,7 @@ describe('the program of exec.d', () => {
     await writeTree(root, { 'a/type': 'ca-certificates', 'a/x': 'nothing' })
     const { status, stderr } = await launch(launchScript(''), { SERVICE_BINDING_ROOT: root })
     expect(status).toBe(1)
-    expect(stderr).toBe(`Error: ${root}/a/x holds no certificate in PEM format\n`)
+    expect(stderr).toBe(`Error: ${root}/a/x contains no certificate in PEM format\n`)
   })
 })
 

@@ -85,7 +85,7 @@ describe('the versions', () => {
   ])('are refused with their place for %j and %j', async (tree, env, where, nearest) => {
     const failure = await failureOf(outcome(tree, env))
     expect(failure).toMatchObject({ where })
-    expect((failure as { fix?: string }).fix).toContain(`the nearest is ${nearest}, the one that Debian 13 has`)
+    expect((failure as { fix?: string }).fix).toContain(`the nearest is ${nearest}, the version of Debian 13`)
   })
 
   it.each<[Tree, Env, string, string]>([

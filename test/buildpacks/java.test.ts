@@ -45,7 +45,7 @@ describe('the version of Java', () => {
   })
 
   it('is the default where nothing asks for another', async () => {
-    expect(await choose({})).toEqual({ major: '21', why: 'the default, as nothing asks for another' })
+    expect(await choose({})).toEqual({ major: '21', why: 'the default, as nothing requests another' })
   })
 
   it('is what a setting says before what files say', async () => {
@@ -315,7 +315,7 @@ describe('a class to start, where no manifest names one', () => {
   ])('is refused where %s leaves the libraries out: %s', async (tool, path, fix) => {
     expect(await failureOf(find({ [path]: main }, tool))).toMatchObject({
       where: path,
-      message: 'does not say which class to start, nor which libraries that needs',
+      message: 'does not name a class to start, or the libraries that it needs',
       fix: expect.stringContaining(fix) as string,
     })
   })
@@ -335,7 +335,7 @@ describe('a class to start, where no manifest names one', () => {
     const pom = '<properties><exec.mainClass>shop.Other</exec.mainClass></properties>'
     expect(await find({ 'pom.xml': pom, 'target/shop.jar': classes })).toMatchObject({ main: 'shop.Other' })
     expect(await failureOf(find({ 'target/shop.jar': classes }))).toMatchObject({
-      message: 'none of the archives says which class to start: target/shop.jar has shop.Main, shop.Other',
+      message: 'no archive has a Main-Class, and several classes can start: target/shop.jar has shop.Main, shop.Other',
     })
   })
 })
@@ -378,7 +378,7 @@ describe('commands of the user that start what the build makes', () => {
     const tree = { Procfile: 'web: java -jar target/shop.jar', 'target/shop-1.0.jar': '', 'target/classes/A.class': '' }
     expect(await failureOf(starts(tree))).toMatchObject({
       where: 'the Procfile',
-      message: 'names target/shop.jar, which the build did not make',
+      message: 'starts target/shop.jar, which the build did not make',
       fix: 'write target/shop-1.0.jar',
     })
     const missing = starts({ 'target/x': '' }, { GOOGLE_ENTRYPOINT: 'java -jar web/target/*.jar' })
@@ -482,13 +482,13 @@ describe('libraries that an archive names in its manifest', () => {
     expect(await place('lib/a.jar')).toEqual({ said: '', files: ['lib', 'lib/a.jar', 'shop.jar'] })
     const { said, files } = await place('lib/a.jar /opt/b.jar ../c.jar file:///d.jar')
     expect(files).toEqual(['lib', 'lib/a.jar', 'shop.jar'])
-    expect(said).toContain('is not in the image: /opt/b.jar, ../c.jar, file:///d.jar')
+    expect(said).toContain('not in the image: /opt/b.jar, ../c.jar, file:///d.jar')
   })
 
   it('are missed where they are not', async () => {
     expect(await failureOf(place('lib/b.jar'))).toMatchObject({
       where: 'shop.jar',
-      message: 'its manifest names lib/b.jar in Class-Path, which is not there',
+      message: 'its manifest names lib/b.jar in Class-Path, which does not exist',
     })
   })
 })

@@ -145,7 +145,7 @@ describe('the version', () => {
   ])('is refused with its place for %j and %j', async (tree, env, where) => {
     const failure = (await failureOf(outcome(tree, env))) as { where?: string; fix?: string }
     expect(failure.where).toBe(where)
-    expect(failure.fix).toMatch(/^the nearest is 8\.4\.28, the one that Debian 13 has: write /)
+    expect(failure.fix).toMatch(/^the nearest is 8\.4\.28, the version of Debian 13: write /)
   })
 
   it('may be that of an older release of Debian', async () => {
@@ -154,7 +154,7 @@ describe('the version', () => {
     const refused = async (version: string) =>
       ((await failureOf(outcome(requires(version), {}, releases))) as { fix?: string }).fix
     expect(await refused('~8.1.0')).toContain('8.2.36, of an older release of Debian: write "^8.2"')
-    expect(await refused('^9')).toContain('8.4.28, the one that Debian 13 has: write "^8.4"')
+    expect(await refused('^9')).toContain('8.4.28, the version of Debian 13: write "^8.4"')
     // A version that cannot satisfy the request is not opened, so its patch number is unknown.
     const notOpened = failureOf(outcome(requires('~8.1.0'), {}, ['8.4.28', '8.2']))
     expect(((await notOpened) as { fix?: string }).fix).toContain('8.2, of an older release of Debian: write "^8.2"')
@@ -483,7 +483,7 @@ describe('sessions', () => {
     })
     expect(await settings(prepare, own)).toContain('"tcp://127.0.0.1:6380?auth[user]=ada&auth[pass]=b"')
     expect(await settings(prepare, '/nowhere')).toContain(
-      'Error: it was built to keep sessions where a binding of the type php-redis-session says',
+      'Error: it was built to keep sessions in the server of a binding of the type php-redis-session',
     )
     await writeTree(own, { 'x/type': ' php-redis-session \r\n', 'x/host': ' h \r\n', 'x/password': 'b\r\n' })
     expect(await settings(prepare, own)).toContain('"tcp://h:6380?auth[user]=ada&auth[pass]=b"')

@@ -43,7 +43,7 @@ describe('a Procfile', () => {
     ['my web: a\n', 'Error: Procfile:1: "my web" cannot be a process type'],
     ['../x: a\n', 'Error: Procfile:1: "../x" cannot be a process type'],
     ['web: a\nworker:  \n', 'Error: Procfile:2: the process worker has no command'],
-    ['web: a\nworker: b\nweb: c\n', 'Error: Procfile:3: the process web is there already, in line 1'],
+    ['web: a\nworker: b\nweb: c\n', 'Error: Procfile:3: the process web is already in line 1'],
     ['# nothing\n', 'Error: Procfile: it names no process'],
   ])('%j is an error that names the line', async (text, expected) => {
     const { exitCode, output } = await (await projectOf({ Procfile: text })).build()
@@ -120,7 +120,7 @@ describe('the buildpack', () => {
 
   it.each<[Tree, Record<string, string>, string]>([
     [{}, { RAILPACK_SHELL_SCRIPT: 'run.sh' }, 'Error: RAILPACK_SHELL_SCRIPT: there is no file run.sh'],
-    [{ 'start.sh': '#!/bin/sh\r\n' }, {}, 'Error: start.sh:1: its lines end as on Windows'],
+    [{ 'start.sh': '#!/bin/sh\r\n' }, {}, 'Error: start.sh:1: it has Windows line ends (CRLF)'],
   ])('says what is wrong with %j and %j', async (app, env, expected) => {
     const { exitCode, output } = await (await projectOf(app, env)).detect()
     expect(exitCode).toBe(1)

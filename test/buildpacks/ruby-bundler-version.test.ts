@@ -48,8 +48,8 @@ describe('the version of Bundler', () => {
   })
 
   it.each([
-    [locked('2.4.1'), '3', 'Bundler 3 is not there', 'the nearest is 2.5.22, which comes with Ruby'],
-    [locked('2.4.1'), '1.17.3', 'Bundler 1.17.3 is not there', 'from 2.0.0 on'],
+    [locked('2.4.1'), '3', 'Bundler 3 is not available', 'the nearest is 2.5.22, which comes with Ruby'],
+    [locked('2.4.1'), '1.17.3', 'Bundler 1.17.3 is not available', 'from 2.0.0 on'],
     [locked('2.4.1'), 'new', '"new" is not a version of Bundler', 'write for example 2.5.22'],
     [{}, '2.6.2', 'without Gemfile.lock Bundler 2.5.22 runs', 'bundle lock'],
   ])('%j: %s is refused', async (app, asked, message, fix) => {

@@ -110,7 +110,7 @@ describe('the version', () => {
   ])('is refused with its place for %j and %j', async (tree, env, where) => {
     const failure = await failureOf(outcome(tree, env))
     expect(failure).toMatchObject({ where })
-    expect((failure as { fix?: string }).fix).toMatch(/^the nearest is 3\.3\.14, the one that Debian 13 has: write /)
+    expect((failure as { fix?: string }).fix).toMatch(/^the nearest is 3\.3\.14, the version of Debian 13: write /)
   })
 
   it.each<[Tree, Env, string, string]>([

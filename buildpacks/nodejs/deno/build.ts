@@ -39,13 +39,10 @@ export async function buildDeno(context: BuildContext, registry: Registry, proje
   const command = firstSetting(env, 'RAILPACK_START_CMD')
   const start = command ? { command: command.value, why: command.name } : denoStart(project)
   if (start === undefined && (await otherStart(app, env)) === undefined) {
-    throw new BuildpackError(
-      'nothing says how to start the application: no task "start", and no main.ts, server.ts, index.ts or app.ts',
-      {
-        where: project.config ?? 'deno.lock',
-        fix: 'add a task "start" to deno.json, or a Procfile with a line "web: COMMAND"',
-      },
-    )
+    throw new BuildpackError('no start command found: no task "start", and no main.ts, server.ts, index.ts or app.ts', {
+      where: project.config ?? 'deno.lock',
+      fix: 'add a task "start" to deno.json, or a Procfile with a line "web: COMMAND"',
+    })
   }
   const deno = await provideDeno(context, registry)
   const modules = await provideModules(context, project, deno)
@@ -99,7 +96,7 @@ async function requested({ app, env }: BuildContext): Promise<ManagerRequest> {
   const { value, where } = setting
     ? { value: setting.value, where: setting.name }
     : ((await fromVersionFile(app, '.dvmrc')) ??
-      (await fromToolFiles(app, 'deno')) ?? { value: '2.x', where: 'the absence of a version' })
+      (await fromToolFiles(app, 'deno')) ?? { value: '2.x', where: 'the default' })
   const range = ['latest', 'stable'].includes(value) ? '*' : value
   if (semver.validRange(range) !== null) return { range, where }
   throw new BuildpackError(`${JSON.stringify(value.slice(0, 100))} is not a version of Deno or a range of versions`, {
@@ -127,7 +124,7 @@ async function provideModules(context: BuildContext, project: DenoProject, deno:
     types: { launch: true, cache: true },
     key,
     ...((lock === undefined || nodeModules) && {
-      restore: () => drop(nodeModules ? 'they are in node_modules as well' : 'there is no deno.lock'),
+      restore: () => drop(nodeModules ? 'they are also in node_modules' : 'there is no deno.lock'),
     }),
     create: async dir => {
       const entries = entry === undefined ? [] : ['--entrypoint', entry]

@@ -17,7 +17,7 @@ export async function warnOfUnknownHosts(
   if (/"allowedHosts"\s*:\s*\[\s*"/.test((await app.read('angular.json')) ?? '')) return
   if ((await app.read('src/server.ts'))?.includes('allowedHosts') === true) return
   log.warning(
-    'the server will answer each request with 400: it knows no host that it answers for',
+    'the server will answer each request with 400, because it has no allowed hosts',
     `Run the image with ${variable}=shop.example.com, or add "security": { "allowedHosts": ["shop.example.com"] } to the build's options in angular.json.`,
   )
 }

@@ -102,7 +102,9 @@ export async function startServer(
 /** @throws BuildpackError: the framework's build wrote no server that can start */
 export function noServer({ name, candidates, fix }: Framework): BuildpackError {
   const files = candidates.map(({ file }) => file).join(', ')
-  return new BuildpackError(`the build with ${name} left no server that Node.js can start: none of ${files}`, { fix })
+  return new BuildpackError(`the build with ${name} made no server that Node.js can start: none of ${files} exists`, {
+    fix,
+  })
 }
 
 /**
@@ -113,12 +115,12 @@ export async function checkAdapter(app: App, framework: Framework, packages: Rea
   if (framework.name === 'Qwik') {
     const adapters = await readdir(app.at('adapters')).catch(() => [])
     if (adapters.length > 0) return
-    throw new BuildpackError('Qwik has no adapter, so its build leaves no server that starts', { fix: framework.fix })
+    throw new BuildpackError('Qwik has no adapter, so its build makes no server', { fix: framework.fix })
   }
   if (framework.name !== 'Astro' || packages.has('@astrojs/node')) return
   const other = [...packages].find(name => /^@astrojs\/(vercel|netlify|cloudflare)$/.test(name))
   if (other !== undefined)
-    throw new BuildpackError(`Astro has the adapter ${other}, which leaves no server that Node.js can start`, {
+    throw new BuildpackError(`Astro has the adapter ${other}, which makes no server that Node.js can start`, {
       where: 'package.json',
       fix: framework.fix,
     })

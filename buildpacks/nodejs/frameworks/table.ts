@@ -119,7 +119,7 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     builder: '@angular/cli',
     candidates: ['dist/server/server.mjs', 'dist/*/server/server.mjs'].map(file => ({ file })),
     env: { NG_CLI_ANALYTICS: 'false' },
-    fix: 'see "ssr" and "outputPath" in angular.json; a script "start" that runs the server is as good',
+    fix: 'check "ssr" and "outputPath" in angular.json, or add a script "start" that runs the server',
   },
   SolidStart: {
     build: 'vinxi build',
@@ -139,7 +139,7 @@ export const frameworks: Readonly<Record<WebFramework, FrameworkFacts>> = {
     build: 'qwik build',
     builder: '@builder.io/qwik',
     candidates: ['express', 'fastify', 'node-server'].map(server => ({ file: `server/entry.${server}.js` })),
-    fix: 'run "npm run qwik add fastify" for a server, or "npm run qwik add static" for pages alone, and commit what it writes',
+    fix: 'run "npm run qwik add fastify" for a server, or "npm run qwik add static" for static pages, and commit the files that it writes',
   },
   NestJS: {
     build: 'nest build',

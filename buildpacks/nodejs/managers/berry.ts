@@ -204,6 +204,6 @@ function sourceOf({ request, lock, lockFile }: ManagerChoice): ManagerSource {
   const range = versionsByFormat[lock?.format ?? ''] ?? '>=4'
   return {
     package: '@yarnpkg/cli-dist',
-    request: request ?? { range, where: lockFile ?? 'the absence of a lock file' },
+    request: request ?? { range, where: lockFile ?? 'the default' },
   }
 }

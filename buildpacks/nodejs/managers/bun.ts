@@ -35,7 +35,7 @@ function sourceOf({ request, lockFile }: ManagerChoice, arch: string): ManagerSo
   const range = lockFile === 'bun.lock' ? '>=1.2' : '>=1'
   return {
     package: bunPackage(arch),
-    request: request ?? { range, where: lockFile ?? 'the absence of a lock file' },
+    request: request ?? { range, where: lockFile ?? 'the default' },
   }
 }
 

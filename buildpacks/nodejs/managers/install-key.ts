@@ -34,7 +34,7 @@ export async function installKey(
     'dependencies in package.json': digestOf(rootJson.installFields),
     'files of settings': digestOf(...files, ...values),
     [`settings for ${kind.name}`]: digestOf(JSON.stringify(settings.toSorted(([a], [b]) => (a < b ? -1 : 1)))),
-    'files that settings name': digestOf(
+    'files named in settings': digestOf(
       ...(await filesNamed(root, [...settings.map(([, value]) => value), ...values])),
     ),
   }

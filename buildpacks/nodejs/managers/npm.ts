@@ -192,7 +192,7 @@ async function installKey({ context, node, project }: ManagerJob, npmVersion: st
     'dependencies in package.json': digestOf(project.rootJson.dependencyFields),
     '.npmrc': digestOf(npmrc, ...(user === undefined ? [] : [user]), ...values),
     'settings for npm': settingsDigest(settings),
-    'files that settings for npm name': digestOf(...named),
+    'files named in npm settings': digestOf(...named),
   }
 }
 

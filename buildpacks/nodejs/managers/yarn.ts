@@ -22,7 +22,7 @@ export const yarn: ManagerKind = {
 }
 
 function sourceOf({ request, lockFile }: ManagerChoice): ManagerSource {
-  return { package: 'yarn', request: request ?? { range: '1.x', where: lockFile ?? 'the absence of a lock file' } }
+  return { package: 'yarn', request: request ?? { range: '1.x', where: lockFile ?? 'the default' } }
 }
 
 async function open(job: ManagerJob, temp: string): Promise<PackageManager> {

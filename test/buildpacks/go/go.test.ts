@@ -73,7 +73,7 @@ describe('templates of templ', () => {
   it('are an error without a version', async () => {
     const { output, exitCode } = await (await goProject({ ...app, 'go.mod': mod() })).project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('Error: views/hello.templ: templ has not compiled it')
+    expect(output).toContain('Error: views/hello.templ: it is not compiled')
   })
 })
 
@@ -105,7 +105,7 @@ describe('a function of the Functions Framework', () => {
 
   it('is served by a program of its own: the only one that is registered', async () => {
     const { output, target, program } = await built(app(registers('Greet')))
-    expect(output).toContain('Function: Greet (the only one that the package registers)')
+    expect(output).toContain('Function: Greet (the only function that the package registers)')
     expect(target).toBe('Greet')
     expect(program).toContain('_ "example.com/shop"')
     expect(program).not.toContain('RegisterHTTP')
@@ -144,7 +144,7 @@ describe('a function of the Functions Framework', () => {
         },
       ),
     )
-    expect(output).toContain('Function: Greet (the only one that the package registers)')
+    expect(output).toContain('Function: Greet (the only function that the package registers)')
     expect(program).toContain('_ "example.com/shop"')
   })
 
@@ -192,7 +192,7 @@ describe('the version of Go', () => {
 
   it.each<[string, Tree, string]>([
     ['a go line', {}, 'Go 1.26.0: the newest, and go.mod:3 needs at least 1.24'],
-    ['no go line', { 'go.mod': 'module a\n' }, 'Go 1.26.0: the newest, as nothing asks for another'],
+    ['no go line', { 'go.mod': 'module a\n' }, 'Go 1.26.0: the newest, as nothing requests another'],
     [
       'a go line for a release to come',
       { 'go.mod': 'module a\ngo 1.27rc1\n' },
@@ -277,7 +277,7 @@ describe('the version of Go', () => {
     [
       'a version to come',
       { 'go.mod': 'module a\ngo 1.99\n' },
-      /Error: go\.mod:2: no version of Go satisfies ">=1\.99\.0".*\n {2}the newest there is: 1\.26\.0/,
+      /Error: go\.mod:2: no version of Go satisfies ">=1\.99\.0".*\n {2}the newest is 1\.26\.0/,
     ],
     [
       'a version that never was',
@@ -346,7 +346,7 @@ describe('the toolchain', () => {
     await project.nextBuild()
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(0)
-    expect(output).toContain('Warning: the versions of Go cannot be listed, so it is that of the last build')
+    expect(output).toContain('Warning: the versions of Go cannot be listed, so the version of the last build is used')
   })
 
   it('ends the first build if the proxy cannot be reached', async () => {
@@ -572,7 +572,7 @@ describe('go build', () => {
     fake.linked += '\tlibghost.so.1 => not found\n'
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('Error: shop is linked with libghost.so.1, which is in no package of the build')
+    expect(output).toContain('Error: shop is linked with libghost.so.1, which is not in any package of the build')
   })
 
   it('adds missing sums, with a warning, if there is no go.sum', async () => {
@@ -585,7 +585,7 @@ describe('go build', () => {
 
   it('is followed by a word on a port that the program has of its own', async () => {
     const { project } = await goProject({ ...web, 'main.go': `${main}var e = http.ListenAndServe(":8000", nil)\n` })
-    expect((await project.build()).output).toContain('Warning: main.go:4 listens on port 8000 whatever PORT says')
+    expect((await project.build()).output).toContain('Warning: main.go:4 always listens on port 8000 and ignores PORT')
   })
 
   it('has the credentials of a netrc binding', async () => {
@@ -605,8 +605,8 @@ describe('go build', () => {
     ['fatal: could not read Username for', 'set GOPRIVATE'],
     ['fatal error: zlib.h: No such file or directory', 'headers are missing'],
     ['main.go:11:12: pattern all:web/dist: no matching files found', 'BP_NODE_PROJECT_PATH=web'],
-    ['./main.go:11:31: undefined: hello', 'commit what the tool makes'],
-    ['./main.go:9:2: Aspirin.String undefined (type Pill has no field or method String)', 'commit what the tool makes'],
+    ['./main.go:11:31: undefined: hello', 'commit the generated files'],
+    ['./main.go:9:2: Aspirin.String undefined (type Pill has no field or method String)', 'commit the generated files'],
   ])('says what to do about %s', async (said, fix) => {
     const { fake, project } = await goProject(web)
     fake.buildError = said

@@ -139,5 +139,5 @@ it('leaves the start to a Procfile', async () => {
 it('says so if the build made no program', async () => {
   const { exitCode, output } = await build(source, { 'x.o': elf('object') })
   expect(exitCode).toBe(1)
-  expect(output).toContain('Error: the build made no program\n  let it install one, or add a Procfile')
+  expect(output).toContain('Error: the build made no program\n  let it install a program, or add a Procfile')
 })

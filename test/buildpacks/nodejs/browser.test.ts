@@ -100,7 +100,7 @@ describe('the browser of an application', () => {
       [{ ...packages, Aptfile: 'chromium-headless-shell\n' }, {}],
     ] as const)
       expect(await found(more, env)).toMatchObject({ browser: { packages: libraries }, warnings: [] })
-    const without = "there is no browser of Playwright's in node_modules, and launch() fails without one"
+    const without = 'node_modules has no browser of Playwright, and launch() fails without one'
     expect(await found({})).toMatchObject({ browser: { packages: libraries }, warnings: [without] })
   })
 

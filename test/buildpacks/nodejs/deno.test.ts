@@ -59,7 +59,7 @@ describe('Deno', () => {
     const { project, commands } = await denoProject(app)
     const { exitCode, output, launch, layers } = await project.build()
     expect(exitCode, output).toBe(0)
-    expect(output).toContain('Deno 2.9.6: the absence of a version asks for 2.x')
+    expect(output).toContain('Deno 2.9.6: the default asks for 2.x')
     expect(commands).toEqual(['deno install --frozen --entrypoint main.ts'])
     const command = 'deno run --allow-all --cached-only --frozen main.ts'
     expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', command, 'bash'] }] })
@@ -122,6 +122,6 @@ describe('Deno', () => {
     const { project } = await denoProject({ 'deno.json': '{}' })
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('Error: deno.json: nothing says how to start the application: no task "start"')
+    expect(output).toContain('Error: deno.json: no start command found: no task "start"')
   })
 })

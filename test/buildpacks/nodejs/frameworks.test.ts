@@ -210,7 +210,7 @@ describe('the start of an application whose package.json has none', () => {
     const { project } = await frameworkProject({ packages: ['@sveltejs/kit'], scripts: { build: 'vite build' } })
     const { exitCode, output } = await project.build()
     expect(exitCode).not.toBe(0)
-    expect(output).toContain('the build with SvelteKit left no server that Node.js can start: none of build/index.js')
+    expect(output).toContain('the build with SvelteKit made no server that Node.js can start: none of build/index.js')
     expect(output).toContain('use @sveltejs/adapter-node')
   })
 

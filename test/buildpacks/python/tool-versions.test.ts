@@ -70,7 +70,7 @@ describe('the version of an installer', () => {
   it.each<[Tree, string]>([
     [{ '.tool-versions': 'poetry system\npython system\n' }, ''],
     [{ 'mise.toml': '[tools]\npoetry = "system"\n', '.python-version': 'system\n' }, ''],
-    [{ 'mise.toml': '[tools]\npoetry = ["path:/opt/poetry"]\n' }, 'mise.toml: poetry path:/opt/poetry is a folder'],
+    [{ 'mise.toml': '[tools]\npoetry = ["path:/opt/poetry"]\n' }, 'mise.toml: poetry path:/opt/poetry is a directory'],
   ])('is none that a file of a version manager leaves to the machine: %j', async (app, line) => {
     const { project } = await pythonProject({ ...poetry, ...app })
     const { output, exitCode } = await project.build()
@@ -163,5 +163,5 @@ it('a command of the user’s installs in place of pip, and one builds after it,
   // It is there in the next build as well, whose command may import the packages.
   expect(layers['venv']?.types).toMatchObject({ launch: true, cache: true })
   await project.nextBuild()
-  expect((await project.build()).output).toContain('(RAILPACK_INSTALL_CMD names what may have changed)')
+  expect((await project.build()).output).toContain('(RAILPACK_INSTALL_CMD refers to packages that may have changed)')
 })

@@ -62,7 +62,7 @@ describe('the toolchain', () => {
   }
 
   it.each<[string, Tree, string]>([
-    ['nothing', {}, 'Rust 1.85.1: what the stack has, as nothing asks for another'],
+    ['nothing', {}, 'Rust 1.85.1: the version of the stack, as nothing requests another'],
     [
       'stable',
       { 'rust-toolchain.toml': '[toolchain]\nchannel = "stable"\n' },
@@ -86,7 +86,7 @@ describe('the toolchain', () => {
     [
       'an older rust-version',
       { 'Cargo.toml': manifest('shop', 'rust-version = "1.70"\n') },
-      'Rust 1.85.1: what the stack has, as nothing asks for another',
+      'Rust 1.85.1: the version of the stack, as nothing requests another',
     ],
     [
       'a newer rust-version',
@@ -160,7 +160,7 @@ describe('the toolchain', () => {
     fake.rustup = undefined
     const { exitCode, output } = await project.build()
     expect(exitCode).toBe(1)
-    expect(output).toContain('Creating Rust 1.90 from rustup (rustup cannot tell whether there is a newer 1.90)')
+    expect(output).toContain('Creating Rust 1.90 from rustup (rustup cannot check for a newer 1.90)')
   })
 
   it('says so if rustup cannot be reached', async () => {
@@ -258,8 +258,8 @@ describe('cargo build', () => {
   it('is followed by a word on an address that nothing outside reaches', async () => {
     const { project } = await rustProject({ ...shop, 'src/main.rs': 'TcpListener::bind("127.0.0.1:3000")\n' })
     const { output } = await project.build()
-    expect(output).toContain('Warning: src/main.rs:1 listens on port 3000 whatever PORT says')
-    expect(output).toContain('Warning: src/main.rs:1 listens on localhost alone')
+    expect(output).toContain('Warning: src/main.rs:1 always listens on port 3000 and ignores PORT')
+    expect(output).toContain('Warning: src/main.rs:1 listens only on localhost')
   })
 
   it('lets Rocket listen on $PORT of all addresses', async () => {

@@ -266,14 +266,14 @@ describe('the role of a language', () => {
       plan: { sections: [{ provides: ['python'], requires: [{ name: 'python' }] }] },
       reason:
         'Python: requirements.txt and app.py\n' +
-        'also fits: Node.js (package.json with a start script) and Go (main.go); BP_LANGUAGE=nodejs or BP_LANGUAGE=go chooses it',
+        'also fits: Node.js (package.json with a start script) and Go (main.go); BP_LANGUAGE=nodejs or BP_LANGUAGE=go selects it',
     })
     expect(await roleOf(tree, 'nodejs')).toEqual({
       role: 'none',
       reason:
-        'Python (requirements.txt and app.py) rather than Node.js (package.json with a start script); BP_LANGUAGE=nodejs chooses the latter',
+        'Python (requirements.txt and app.py) rather than Node.js (package.json with a start script); BP_LANGUAGE=nodejs selects Node.js',
     })
-    expect(await roleOf(tree, 'rust')).toEqual({ role: 'none', reason: 'nothing of Rust is there' })
+    expect(await roleOf(tree, 'rust')).toEqual({ role: 'none', reason: 'no files of Rust found' })
   })
 
   it('is a builder’s for a front end', async () => {
@@ -523,7 +523,7 @@ describe('what no buildpack builds', () => {
     [{ 'gleam.toml': '' }, 'the nearest way: compile it to JavaScript'],
     [
       { 'README.md': '', 'backend/requirements.txt': 'flask', 'backend/app.py': '', 'apps/web/package.json': '{}' },
-      'no application at the root of the source, but in apps/web (Node.js: package.json) and backend (Python: requirements.txt and app.py); build one of them with --path apps/web',
+      'the application is not at the root of the source, but in apps/web (Node.js: package.json) and backend (Python: requirements.txt and app.py); build one of them with --path apps/web',
     ],
     [
       { 'server/go.mod': '', 'node_modules/a/package.json': '{}' },
@@ -531,8 +531,11 @@ describe('what no buildpack builds', () => {
     ],
     [{ 'back end/go.mod': '' }, "build it with --path 'back end'"],
     [{ 'a\u001b[31m/go.mod': '', 'b/package.json': '{}' }, 'but in b (Node.js: package.json); build it with --path b'],
-    [{ Dockerfile: 'FROM node' }, 'no application that Bale knows, and a Dockerfile is not read; Bale builds '],
-    [{ 'notes.txt': '' }, 'this looks like no application that Bale knows; Bale builds '],
+    [
+      { Dockerfile: 'FROM node' },
+      'Bale does not recognise this application, and it does not read Dockerfiles; Bale builds ',
+    ],
+    [{ 'notes.txt': '' }, 'Bale does not recognise this application; Bale builds '],
   ])('%j', async (tree, expected) => {
     expect(await explainUnsupported({ app: await appOf(tree), env: {} })).toContain(expected)
   })
@@ -661,7 +664,7 @@ it.each<[Tree, string]>([
 
 it('is told of a language that is chosen and not there', async () => {
   expect(await explainUnsupported({ app: await appOf(flask), env: { BP_LANGUAGE: 'rust' } })).toBe(
-    'BP_LANGUAGE is rust, and nothing of Rust is in the source',
+    'BP_LANGUAGE is rust, but the source has no files of Rust',
   )
 })
 

@@ -22,8 +22,8 @@ async function said(files: Record<string, string>): Promise<string> {
     rulesOf[ending],
     isStarted,
   )
-  const port = /(\S+) listens on port (\d+)/.exec(lines.join(''))
-  const hidden = /(\S+) listens on localhost/.exec(lines.join(''))
+  const port = /(\S+) always listens on port (\d+)/.exec(lines.join(''))
+  const hidden = /(\S+) listens only on localhost/.exec(lines.join(''))
   return [port && `${port[1]} ${port[2]}`, hidden && `${hidden[1]} localhost`].filter(Boolean).join(', ')
 }
 

@@ -62,7 +62,7 @@ describe('the user’s own commands', () => {
     expect(lines).toEqual(['bash -c ./fetch', 'tool check', 'bash -c ./compile all'])
     expect(commands[0]?.env).toMatchObject({ HOME: '/cache' })
     expect(commands[2]?.env).toMatchObject({ MODE: 'release' })
-    expect(output).toContain('Running RAILPACK_BUILD_CMD: ./compile all, in place of tool compile')
+    expect(output).toContain('Running RAILPACK_BUILD_CMD: ./compile all, instead of tool compile')
     expect(output).not.toContain('Warning')
   })
 
@@ -147,6 +147,6 @@ describe('the user’s own commands', () => {
     const { output, exitCode } = await built(install, both, { fails })
     expect(exitCode).toBe(1)
     expect(output).toContain('Error: RAILPACK_INSTALL_CMD failed with exit status 127')
-    expect(output).toContain('poetry is not there while this language is built')
+    expect(output).toContain('poetry is not available when this language is built')
   })
 })

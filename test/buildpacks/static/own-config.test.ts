@@ -60,16 +60,16 @@ describe('an nginx.conf of the application', () => {
   it('of a Dockerfile beside pages is not read, and that is said', async () => {
     const { config, said } = await configOf({ 'nginx.conf': 'http { server { listen 80; } }' }, {}, true)
     expect(config).toBeUndefined()
-    expect(said).toContain('nginx.conf is not read, since it names no {{port}}')
+    expect(said).toContain('nginx.conf is ignored, since it does not contain {{port}}')
     expect((await configOf({ 'nginx.conf': 'http { server { listen 80; } }' })).config).toBeDefined()
     expect((await configOf({ 'nginx.conf': 'listen {{port}};' }, {}, true)).config).toBeDefined()
     expect((await configOf({}, {}, true)).config).toBeUndefined()
   })
 
   it.each<[string, Tree, Record<string, string>, string, string]>([
-    ['an unknown template', { 'nginx.conf': 'a\n{{ .Port }}' }, {}, 'nginx.conf:2', '{{ .Port }} is not known'],
-    ['a variable’s name that is none', { 'nginx.conf': '{{env "A;B"}}' }, {}, 'nginx.conf:1', 'is not known'],
-    ['one in an included file', { 'nginx.conf': 'include a;', a: '\n\n{{x}}' }, {}, 'a:3', '{{x}} is not known'],
+    ['an unknown template', { 'nginx.conf': 'a\n{{ .Port }}' }, {}, 'nginx.conf:2', '{{ .Port }} is unknown'],
+    ['a variable’s name that is none', { 'nginx.conf': '{{env "A;B"}}' }, {}, 'nginx.conf:1', 'is unknown'],
+    ['one in an included file', { 'nginx.conf': 'include a;', a: '\n\n{{x}}' }, {}, 'a:3', '{{x}} is unknown'],
     ['an included file that is not there', { 'nginx.conf': 'include a.conf;' }, {}, 'nginx.conf', 'includes a.conf'],
     ['one outside', { 'nginx.conf': 'include ../a.conf;' }, {}, 'nginx.conf', '../a.conf is outside the source'],
     ['a circle', { 'nginx.conf': 'include nginx.conf;' }, {}, 'nginx.conf', 'files include each other'],

@@ -75,7 +75,7 @@ it('says what to do where the settings of the front end ask for a server', async
   }
   const { exitCode, output } = await (await siteProject(app)).detect()
   expect(exitCode).toBe(1)
-  expect(output).toMatch(/the settings of Expo ask for a server.*\n\s+write "static" as its "web.output"/)
+  expect(output).toMatch(/the settings of Expo require a server.*\n\s+write "static" as its "web.output"/)
   expect((await (await siteProject(app, { BP_WEB_SERVER_ROOT: 'dist/client' })).detect()).exitCode).toBe(0)
 })
 
@@ -143,7 +143,7 @@ describe('a front end in a workspace', () => {
     })
     const { project, output } = await build(app, env)
     expect(output).toContain('Serves apps/web/dist/: Vite built it')
-    expect(output).toContain('Paths that are no file are index.html’s')
+    expect(output).toContain('index.html answers paths')
     expect(await readdir(project.appDir)).toEqual(['apps'])
     expect(await readdir(join(project.appDir, 'apps/web'))).toEqual(['dist'])
   })
@@ -290,12 +290,12 @@ describe('the directory that is served', () => {
         'index.html': page,
       },
       {},
-      'Error: npm run build: Vite left no index.html in dist/',
+      'Error: npm run build: Vite made no index.html in dist/',
     ],
-    [{ 'index.html': page, _redirects: '/a\n' }, {}, 'Error: _redirects:1: there is nowhere that /a leads'],
+    [{ 'index.html': page, _redirects: '/a\n' }, {}, 'Error: _redirects:1: /a has no target'],
     [{ 'index.html': page, _redirects: '\n/a /b soon\n' }, {}, 'Error: _redirects:2: "soon" is not a status'],
     [{ 'index.html': page, _headers: 'X-A: 1\n' }, {}, 'Error: _headers:1: "X-A: 1" is not a path'],
-    [{ 'index.html': page, _headers: '/\n  nothing\n' }, {}, 'Error: _headers:2: is neither a path nor a header'],
+    [{ 'index.html': page, _headers: '/\n  nothing\n' }, {}, 'Error: _headers:2: is not a path or a header'],
   ])('is an error that says what to do: %j with %j', async (app, env, expected) => {
     const { exitCode, output } = await build(app, env)
     expect(exitCode).toBe(1)
@@ -515,7 +515,7 @@ describe('the program that starts it', () => {
     await writeFile(join(bindings, 'users/type'), ' htpasswd \r\n')
     await writeFile(join(bindings, 'users/.htpasswd'), 'ada:{PLAIN}secret')
     const { output } = await project.build()
-    expect(output).toContain('Asks for a password: the binding users')
+    expect(output).toContain('The site requires a password: the binding users')
     expect(await start(project, { SERVICE_BINDING_ROOT: '/nowhere' })).toMatchObject({ status: 1 })
     const { stdout } = await start(project, { SERVICE_BINDING_ROOT: bindings })
     expect(stdout).toContain(`auth_basic_user_file "${join(bindings, 'users/.htpasswd')}";`)
@@ -587,7 +587,7 @@ Cache-Control = "max-age=60"
   it('has one page answer for all that is not a file', async () => {
     const text = `[${section}]\nroot = "site"\n[${section}.errors.404]\nfile_path = "main.html"\nstatus = 200\n`
     const { project, output } = await build(site(text))
-    expect(output).toContain('Paths that are no file are main.html’s')
+    expect(output).toContain('main.html answers paths')
     expect((await configOf(project)).server).toContain('try_files $uri $uri.html $uri/ /main.html;')
   })
 
@@ -603,8 +603,8 @@ Cache-Control = "max-age=60"
       site(`[${section}]\nroot = "site"\nclean_urls = true\n[${section}.errors.500]\nfile_path = "x"\n`),
     )
     expect(exitCode, output).toBe(0)
-    expect(output).toContain(`Warning: project.toml:3 ${section}.clean_urls is not known: it is left out`)
-    expect(output).toContain(`Warning: project.toml:4 ${section}.errors.500 is not known: it is left out`)
+    expect(output).toContain(`Warning: project.toml:3 ${section}.clean_urls is unknown and is ignored`)
+    expect(output).toContain(`Warning: project.toml:4 ${section}.errors.500 is unknown and is ignored`)
   })
 
   it('is not a part of the site', async () => {
@@ -720,7 +720,7 @@ describe('static.json', () => {
     const { output } = await build(
       site({ root: 'dist', proxies: { '/api/': { origin: '${API}' } }, redirects: { '/a': { url: '${URL}' } }, x: 1 }),
     )
-    expect(output).toContain('Warning: static.json proxies is not supported: it is left out')
+    expect(output).toContain('Warning: static.json proxies is not supported and is ignored')
     expect(output).toContain('nginx.conf with templates can have proxy_pass')
     expect(output).toContain('Warning: static.json x is not supported')
     expect(output).toMatch(/Warning: static\.json redirects\S*\.url: a "\$" is not supported/)
@@ -785,7 +785,7 @@ describe('Staticfile', () => {
 
   it('says what it leaves out, with its line', async () => {
     const { server, output } = await serverOf(['root: .', 'location_include: a.conf'])
-    expect(output).toContain('Warning: Staticfile:2 location_include is not supported: it is left out')
+    expect(output).toContain('Warning: Staticfile:2 location_include is not supported and is ignored')
     expect(server).not.toContain('autoindex')
     expect(server).toContain('(?!well-known')
   })
