@@ -75,7 +75,7 @@ it('builds and runs an application with the vendor’s JDK that .sdkmanrc names,
   const { body } = await serveAndAsk(image)
   expect(body).toBe('first 25 /layers/bale_java/jre/jdk')
   const { paths } = await readImageFiles(image)
-  expect(paths.filter(path => /mise|\/javac$|\/usr\/lib\/jvm/.test(path))).toEqual([])
+  expect(paths.filter(path => /\/mise\b|\/javac$|\/usr\/lib\/jvm/.test(path))).toEqual([])
 
   requests.length = 0
   await writeFile(join(dir, 'src/main/java/shop/Main.java'), source.replace('first', 'again'))

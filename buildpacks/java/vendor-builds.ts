@@ -140,6 +140,8 @@ export async function vendorOffers(context: BuildContext): Promise<Offer[]> {
     throw error
   })
   if (versions === undefined)
-    return [{ name: 'Temurin', from, versions: [], more: 'the list of builds is out of reach' }]
+    return [
+      { name: 'Temurin', from, versions: [], more: 'builds that cannot be shown, as the list of them is out of reach' },
+    ]
   return [{ name: 'Temurin', from, versions: releasesOf(versions, usualVendor), more }]
 }

@@ -119,6 +119,6 @@ export async function precompiledOffers(context: BuildContext): Promise<Offer[]>
     if (error instanceof BuildpackError) return undefined
     throw error
   })
-  const missing = tags === undefined && { more: 'the list of builds is out of reach' }
+  const missing = tags === undefined && { more: 'builds that cannot be shown, as the list of them is out of reach' }
   return [{ name: 'Ruby, precompiled', from, versions: releasesOf(tags ?? []), ...missing }]
 }

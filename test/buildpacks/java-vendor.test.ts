@@ -185,7 +185,9 @@ describe('Java', () => {
       { name: 'Temurin', versions: ['26.0.1+8', '22.0.2+9', '21.0.10+7.0.LTS', '21.0.5+11.0.LTS'] },
     ])
     state.list = undefined
-    expect(await vendorOffers(context)).toMatchObject([{ versions: [], more: 'the list of builds is out of reach' }])
+    expect(await vendorOffers(context)).toMatchObject([
+      { versions: [], more: 'builds that cannot be shown, as the list of them is out of reach' },
+    ])
   })
 })
 

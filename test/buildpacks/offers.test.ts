@@ -72,7 +72,7 @@ describe('the versions that a buildpack offers', () => {
       { versions: ['21.0.9', '25.0.9'], more: expect.stringContaining('Java 17 of bookworm') as unknown },
       { versions: ['3.9.9'], more: expect.stringContaining('BP_MAVEN_VERSION') as unknown },
       // mise itself comes from the npm registry, which this build cannot reach.
-      { name: 'Temurin', versions: [], more: 'the list of builds is out of reach' },
+      { name: 'Temurin', versions: [], more: 'builds that cannot be shown, as the list of them is out of reach' },
     ])
   })
 

@@ -74,7 +74,7 @@ describe('a precompiled Ruby', () => {
     expect(await precompiledOffers(context)).toMatchObject([{ versions: ['3.4.10', '3.4.7', '3.4.6', '3.2.9'] }])
     state.list = undefined
     expect(await precompiledOffers(context)).toMatchObject([
-      { versions: [], more: 'the list of builds is out of reach' },
+      { versions: [], more: 'builds that cannot be shown, as the list of them is out of reach' },
     ])
   })
 })
