@@ -60,7 +60,7 @@ describe('a precompiled Ruby', () => {
     expect(await fail('ruby "3.2.1"')).toMatchObject({
       where: 'Gemfile:1',
       message: 'asks for Ruby 3.2.1, which is not available',
-      fix: 'the nearest is 3.2.9, which is precompiled: write ruby "~> 3.2" if the application runs on it',
+      fix: 'the nearest is 3.2.9, which is precompiled: write ruby "~> 3.2" if the application works with it',
     })
     state.list = undefined
     expect(await fail('ruby "3.4.7"')).toMatchObject({
