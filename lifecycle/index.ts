@@ -1,8 +1,10 @@
 /** Everything that a program may import: `import { build, settings } from 'bale'`. */
+export type { LifecycleChoice } from './platform/build-environment.ts'
+export type { BuildOptions } from './platform/build-options.ts'
 export type { StoreSettings } from './stores/transport.ts'
 export type { Registries, RegistrySettings } from './stores/registry-settings.ts'
 export type { Credential } from './stores/credentials/credential.ts'
-export { type BuildOptions, type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
+export { type BuildResult, build, exitStatusOf } from './platform/build-app.ts'
 export { type PlatformsResult, buildPlatforms } from './platform/build-platforms.ts'
 export {
   type PlannedBuild,
@@ -52,7 +54,6 @@ export type {
   PublishedIndex,
 } from './stores/store.ts'
 export type { BuildSecret } from './phases/secrets.ts'
-export type { LifecycleChoice } from './platform/builders/image-environment.ts'
 export type { PullPolicy } from './stores/pull-policy.ts'
 export type { ContainerConfig, History, ImageConfig } from './image/config.ts'
 export type { ChunkRecorder, Fingerprint, LayerSource } from './image/layer.ts'

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type Import, importsOf, violation } from './helpers/architecture.ts'
+import { circlesIn, type Import, importsOf, violation } from './helpers/architecture.ts'
 
 // The rules that hold the rooms of the tree apart are in helpers/architecture.ts. Here the whole tree is held against them,
 // and the rules against imports that they must refuse.
@@ -38,6 +38,21 @@ describe('imports', () => {
 
   it.each(files)('of %s go inwards only', file => {
     expect(resolved(file).flatMap(i => violation(file, i) ?? [])).toEqual([])
+  })
+
+  it('form no circle', () => {
+    const graph = new Map(files.map(file => [file, resolved(file).map(({ target }) => target)]))
+    expect(circlesIn(graph)).toEqual([])
+  })
+
+  it('form a circle where one is', () => {
+    const graph = (text: string) => new Map(text.split(' ').map(pair => [pair.slice(0, 1), pair.slice(2).split(',')]))
+    expect(circlesIn(graph('a:b b:c c:d d:b,x e:e'))).toEqual([['b', 'c', 'd']])
+    expect(circlesIn(graph('a:b,c b:d c:d d:x'))).toEqual([])
+    expect(circlesIn(graph('a:b b:a c:d,a d:c'))).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ])
   })
 
   // One that must be refused from each room, and of each rule.

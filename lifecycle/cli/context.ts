@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { performance } from 'node:perf_hooks'
-import type { LifecycleChoice } from '../platform/builders/image-environment.ts'
+import type { LifecycleChoice } from '../platform/build-environment.ts'
 import { type Settings, settings } from '../platform/settings.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import { BaleError, isErrno } from '../errors.ts'

@@ -1,7 +1,8 @@
 import { BaleError } from '../errors.ts'
 import { type FailureEvent, failureEvent } from '../event-stream.ts'
 import type { BuildEvent } from '../events.ts'
-import { type BuildOptions, type BuildResult, build } from './build-app.ts'
+import { type BuildResult, build } from './build-app.ts'
+import type { BuildOptions } from './build-options.ts'
 
 /** How a build ended: the last event of `buildEvents`. */
 export type BuildOutcome = { readonly type: 'finished'; readonly result: BuildResult } | FailureEvent

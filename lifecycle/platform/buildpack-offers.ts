@@ -6,7 +6,7 @@ import { leaseName } from '../files/lease.ts'
 import { ownDirectory } from '../files/own-directory.ts'
 import { removeTree } from '../files/remove.ts'
 import { isOffersEntry, type Offer, offersVariable, parseOffers } from '../spec/offers.ts'
-import type { BuildOptions } from './build-app.ts'
+import type { BuildOptions } from './build-options.ts'
 import { plan } from './plan-app.ts'
 
 /** The options of a build that affect the available versions. */

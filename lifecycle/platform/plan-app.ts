@@ -6,7 +6,7 @@ import { type Analysis, runImageMetadata } from '../phases/analyze.ts'
 import { runDetection } from '../pipeline.ts'
 import { parseResolvedPlan } from '../spec/plan.ts'
 import type { GroupElement, PlanRequire, Target } from '../spec/types.ts'
-import type { BuildOptions } from './build-app.ts'
+import type { BuildOptions } from './build-options.ts'
 import { type ChosenBuilder, type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
 
 /** The plan of a build: its builder, images, buildpacks and destinations. */

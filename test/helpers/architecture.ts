@@ -140,3 +140,30 @@ export function importsOf(source: string): Import[] {
     return { specifier, target: specifier, dynamic: m[2] !== undefined }
   })
 }
+
+/**
+ * Groups of files that import each other in a circle, each sorted: its files cannot be read in any order.
+ * @param graph the imports of each file (Tarjan, "Depth-first search and linear graph algorithms", 1972)
+ */
+export function circlesIn(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const circles: string[][] = []
+  const order = new Map<string, number>()
+  const stack: string[] = []
+  const visit = (file: string): number => {
+    const own = order.size
+    order.set(file, own)
+    stack.push(file)
+    let low = own
+    for (const target of graph.get(file) ?? []) {
+      if (!order.has(target)) low = Math.min(low, visit(target))
+      else if (stack.includes(target)) low = Math.min(low, order.get(target) ?? own)
+    }
+    if (low === own) {
+      const members = stack.splice(stack.indexOf(file))
+      if (members.length > 1) circles.push(members.toSorted())
+    }
+    return low
+  }
+  for (const file of graph.keys()) if (!order.has(file)) visit(file)
+  return circles.toSorted((a, b) => (a[0] ?? '').localeCompare(b[0] ?? ''))
+}

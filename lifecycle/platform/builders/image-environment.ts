@@ -10,7 +10,7 @@ import { supportedPlatformApis } from '../../spec/api.ts'
 import type { Order } from '../../spec/types.ts'
 import type { Stores } from '../../stores/open.ts'
 import { platformApi } from '../api.ts'
-import type { BuildEnvironment, Lifecycle } from '../build-environment.ts'
+import type { BuildEnvironment, Lifecycle, LifecycleChoice } from '../build-environment.ts'
 import type { Builder } from '../builder.ts'
 import type { Distribution } from '../distribution.ts'
 import { ownDirectory } from '../../files/own-directory.ts'
@@ -31,9 +31,6 @@ export function withoutExtensions(order: Order, name: string, reporter: Reporter
     })
   return { ...order, extensions: [] }
 }
-
-/** The lifecycle whose detector and builder run in a builder image: Bale's, which is mounted, or the image's own. */
-export type LifecycleChoice = 'bale' | 'builder'
 
 export interface ImageEnvironmentInput {
   /** The image's name, in any transport. */

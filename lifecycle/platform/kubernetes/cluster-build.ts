@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { BaleError } from '../../errors.ts'
 import { parseReference } from '../../image/reference.ts'
 import type { BuildSecret } from '../../phases/secrets.ts'
-import type { BuildOptions } from '../build-app.ts'
+import type { BuildOptions } from '../build-options.ts'
 import type { ClusterSettings } from './settings.ts'
 
 // Converts the options of a build to the data of its manifests.

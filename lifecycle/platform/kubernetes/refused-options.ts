@@ -1,5 +1,5 @@
 import { BaleError } from '../../errors.ts'
-import type { BuildOptions } from '../build-app.ts'
+import type { BuildOptions } from '../build-options.ts'
 
 // Options that a build on a cluster does not support. They are refused, never ignored.
 

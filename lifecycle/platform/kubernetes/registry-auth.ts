@@ -1,7 +1,7 @@
 import { type Reference, parseReference } from '../../image/reference.ts'
 import type { Credential } from '../../stores/credentials/credential.ts'
 import type { Stores } from '../../stores/open.ts'
-import type { BuildOptions } from '../build-app.ts'
+import type { BuildOptions } from '../build-options.ts'
 import { imagesIn } from './cluster-build.ts'
 
 /** CNB_REGISTRY_AUTH with this user's credentials for the repositories of this build only. */
