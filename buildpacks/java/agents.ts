@@ -45,7 +45,11 @@ ${eachBinding('opentelemetry', '  for key in "$binding"/*; do case ${key##*/} in
     chosenBy: { variable: 'BP_DATADOG_ENABLED' },
     start: 'enabled "${BPL_DATADOG_DISABLED-}" || load\n',
   },
-  ofBinding('New Relic', 'NewRelic', 'NEW_RELIC', 'com.newrelic.agent.java:newrelic-agent:8.19.0'),
+  {
+    ...ofBinding('New Relic', 'NewRelic', 'NEW_RELIC', 'com.newrelic.agent.java:newrelic-agent:8.19.0'),
+    // It would write a file beside itself, where the application cannot write.
+    env: { NEW_RELIC_LOG_FILE_NAME: byDefault('STDOUT') },
+  },
   ofBinding('Elastic APM', 'ElasticAPM', 'ELASTIC_APM', 'co.elastic.apm:elastic-apm-agent:1.55.1'),
   ofBinding(
     'Application Insights',

@@ -90,7 +90,9 @@ describe('agents of monitoring services', () => {
   })
 
   it('get the keys of their binding at the start as variables, which the user may set instead; the image has none', async () => {
-    const { start, lines } = await provide({}, { 'monitor/type': 'NewRelic', 'monitor/license_key': 'k9-secret' })
+    const build = { 'monitor/type': 'NewRelic', 'monitor/license_key': 'k9-secret' }
+    const { start, lines, variables } = await provide({}, build)
+    expect(Object.keys(variables)).toEqual(['NEW_RELIC_LOG_FILE_NAME'])
     expect(lines).not.toContain('k9-secret')
     const bound = {
       ...{ 'm/type': 'NewRelic', 'm/provider': 'x', 'm/license_key': ' "k9"\\ \n', 'm/app-name': 'shop' },
