@@ -197,6 +197,9 @@ describe('an image extension that selects a run image', () => {
     expect(built.code, built.output).toBe(0)
     expect(built.output).toContain(`selects the run image ${name}`)
     expect((await inspect('bale-test-extended')).base.name).toBe(name)
+    const replacing = await build(builder, { image: `docker://${name}` })
+    expect(replacing.code).not.toBe(0)
+    expect(replacing.stderr).toContain('the app would replace the run image')
   })
 })
 

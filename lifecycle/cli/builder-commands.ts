@@ -174,7 +174,7 @@ function addPull(group: Command, run: Run, example: string): void {
 export function addExtension(program: Command, run: Run): void {
   const group = program
     .command('extension')
-    .description('Image extensions for builders that other platforms use: make, package and inspect them.')
+    .description('Image extensions for builders: make, package and inspect them.')
     .addHelpText(
       'after',
       examples('bale extension new acme/packages', 'bale extension package packages.cnb --path packages --format file'),

@@ -73,7 +73,7 @@ async function extendEnvironment(
 async function runImageOf(
   name: string | undefined,
   before: SelectedRunImage,
-  { environment, stores, options, reporter }: OpenBuild,
+  { environment, stores, destinations, options, reporter }: OpenBuild,
   signal: AbortSignal,
 ): Promise<SelectedRunImage> {
   if (name === undefined || name === before.name) return before
@@ -87,6 +87,15 @@ async function runImageOf(
   const at = isKnown
     ? await environment.runImages.open(name)
     : await locate(stores, name, platform, options.pullPolicy, signal)
+  // Every later app would be built on top of this app (X33).
+  if (destinations.some(({ sink, names }) => sink.description === at.source.description && names.includes(at.name)))
+    throw new BaleError(
+      'arguments',
+      `the app would replace the run image ${at.name}, which an image extension selects`,
+      {
+        fix: 'give the app another name',
+      },
+    )
   const image = await at.source.pull(at.name, platform, signal)
   if (image === undefined)
     throw new BaleError('arguments', `there is no run image ${name}, which an image extension selects`, {
