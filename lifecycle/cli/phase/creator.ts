@@ -83,6 +83,6 @@ async function readBuildpacks(context: PhaseContext): Promise<Group> {
   const names = extensions.map(({ id }) => id).join(', ')
   throw new BaleError('input', `creator cannot extend images, and the order has the image extensions ${names}`, {
     where: context.inputs.path('group'),
-    fix: 'run analyzer, detector, restorer, extender and exporter instead',
+    fix: 'run analyzer, detector, restorer, extender and exporter instead; pack does so without --trust-builder',
   })
 }

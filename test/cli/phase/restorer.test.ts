@@ -90,7 +90,7 @@ describe('a cache image', () => {
       registry.manifests.delete('app:latest')
       for (const [name, args] of Object.entries({ restorer: [], exporter: [app] })) {
         const { status, said } = await m.run(name, ['-cache-image', image, ...args])
-        expect([status, said]).toEqual([1, expect.stringMatching(/^ERROR: GET .*(nothing listens|not yours)/m)])
+        expect([status, said]).toEqual([1, expect.stringMatching(/^ERROR: GET .*(no server listens|not yours)/m)])
       }
       expect(registry.manifests.has('app:latest')).toBe(false)
     },
