@@ -100,7 +100,7 @@ export function programCases(): void {
       const mounts = [opened.show(opened.dir, 'read-write')]
       const run = failureOf(sh(opened, 'head -c 60000000 /dev/zero >/layers/large; sleep 60', { mounts }))
       expect(await run).toMatchObject({
-        message: expect.stringContaining('may use 20 MB') as string,
+        message: expect.stringContaining('more than the limit of 20 MB') as string,
         fix: expect.stringContaining('--disk') as string,
       })
     })

@@ -241,8 +241,8 @@ for d in /workspace/tree /not/there /not; do touch $d/y 2>/dev/null && echo $d; 
       ['/to-etc', 'a symbolic link'],
       ['/workspace/file/x', 'a file'],
       ['/workspace/file', 'a file'],
-      ['/proc/self', 'something of its own'],
-      ['/workspace/../etc', 'plain form'],
+      ['/proc/self', 'the sandbox uses this path'],
+      ['/workspace/../etc', 'not a normalised absolute path'],
     ])('X19 are not those of a volume at %s', async (path, why) => {
       const image = join(await temporaryDirectory(), 'image')
       await makeImage(image)
@@ -274,7 +274,7 @@ for d in /workspace/tree /not/there /not; do touch $d/y 2>/dev/null && echo $d; 
     it('take no more memory than the program may use', async () => {
       const text = 'a=x; while :; do a=$a$a; done'
       const error = await failureOf(run(script(text), { memory: 64_000_000 }))
-      expect(error).toMatchObject({ message: expect.stringContaining('may use 64 MB') as string })
+      expect(error).toMatchObject({ message: expect.stringContaining('its limit is 64 MB') as string })
       expect((await run(script('echo enough'), { memory: 64_000_000 })).output).toBe('enough\n')
       expect(await readdir(tmpDir)).toEqual([])
     })

@@ -380,7 +380,7 @@ export function networkCases(): void {
       expect(warnings).toEqual([
         warning('can reach abstract unix sockets', '--network none'),
         // What closes them also makes root's sandboxes another user's.
-        ...(process.geteuid?.() === 0 ? [warning('root’s to this machine', 'ordinary user')] : []),
+        ...(process.geteuid?.() === 0 ? [warning('run as root on this machine', 'ordinary user')] : []),
       ])
     })
 
