@@ -161,7 +161,7 @@ describe('errors', () => {
       "ERROR: /x: EACCES: permission denied, mkdir '/x'\nFix: give this user access to it, or choose another place\n",
     )
     const gone = Object.assign(new Error('ENOENT: process.cwd failed'), { code: 'ENOENT', syscall: 'uv_cwd' })
-    expect(told(gone)).toBe('ERROR: the current directory was removed\nFix: change to one that is there\n')
+    expect(told(gone)).toBe('ERROR: the current directory was removed\nFix: change to an existing directory\n')
     // One that says nothing about the machine is ours.
     expect(told(await readFile(join(dir, 'absent')).catch((e: unknown) => e))).toContain('a bug in Bale')
   })
