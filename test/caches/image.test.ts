@@ -156,7 +156,7 @@ describe('a cache image', () => {
     const { server, warnings, cache } = await serve()
     const app = await seed(server, 'team/app:cache')
     expect(await cache.metadata()).toBeUndefined()
-    expect(warnings.join()).toContain('it is an image, but no cache')
+    expect(warnings.join()).toContain('it is an image, but not a cache')
     expect(await failureOf(cache.begin())).toMatchObject({ code: 'arguments' })
     expect((await connect(server.host).store.pull('cache', platform))!.digest).toBe(app.digest)
   })

@@ -65,7 +65,7 @@ describe('removeTree', () => {
     async path => {
       expect(await failureOf(removeTree(path))).toMatchObject({
         name: 'BaleError',
-        message: expect.stringMatching(/names no entry/) as string,
+        message: expect.stringMatching(/is not a directory entry/) as string,
       })
     },
   )

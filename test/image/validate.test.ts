@@ -69,10 +69,10 @@ describe('parseManifest', () => {
   })
 
   it('R32 refuses keys that differ by case only, and a key twice', () => {
-    expect(ofManifest({ ...manifest, Layers: [] })).toBe('M: has the key "Layers", which is spelt "layers"')
+    expect(ofManifest({ ...manifest, Layers: [] })).toBe('M: has the key "Layers", which must be spelled "layers"')
     expect(ofManifest({ ...manifest, Manifests: [image] })).toContain('the fields of an index and of an image')
     expect(ofManifest({ ...manifest, config: { ...config, Digest: b } })).toBe(
-      'M config: has the key "Digest", which is spelt "digest"',
+      'M config: has the key "Digest", which must be spelled "digest"',
     )
     const twice = JSON.stringify(manifest).replace('{', '{"layers":[],')
     expect(ofManifest(twice)).toBe('M: has the key "layers" twice in one object')
@@ -212,9 +212,9 @@ describe('parseConfig', () => {
 
   it('R32 refuses keys that differ by case only', () => {
     expect(ofConfig({ ...whole, config: { Env: [], env: ['PATH=/evil'] } })).toBe(
-      'C config: has the key "env", which is spelt "Env"',
+      'C config: has the key "env", which must be spelled "Env"',
     )
-    expect(ofConfig({ ...whole, RootFS: {} })).toContain('"RootFS", which is spelt "rootfs"')
+    expect(ofConfig({ ...whole, RootFS: {} })).toContain('"RootFS", which must be spelled "rootfs"')
   })
 })
 
