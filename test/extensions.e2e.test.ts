@@ -128,6 +128,19 @@ suiteWith('a builder with image extensions', canExtend, () => {
     expect(image?.config.config?.User).toBe('1234:5678')
   })
 
+  it('are in a plan, with the images that their Dockerfiles change', async () => {
+    const builder = await makeBuilder('true', tool)
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { 'run.sh': 'true' })
+    const words = ['plan', 'bale-test-extended', '--builder', builder, '--run-image', runImage, '--path', dir]
+    const planned = JSON.parse((await bale([...words, '--output', 'json'])).stdout) as object
+    expect(planned).toMatchObject({ extensions: [{ id: 'acme/0', version: '1.0.0' }], extended: ['build', 'run'] })
+    const { stdout } = await bale(words)
+    expect(stdout).toMatch(
+      /Extensions +acme\/0@1\.0\.0\n +their Dockerfiles change the build image and the run image\n/,
+    )
+  })
+
   it('runs the app on what run.Dockerfiles have installed', async () => {
     const builder = await makeBuilder('true', tool)
     const built = await build(builder, { script: 'cat /srv/data/*; ls /etc/run-image' })

@@ -5,8 +5,10 @@ import { readUntrusted } from '../files/read.ts'
 import { type Analysis, runImageMetadata } from '../phases/analyze.ts'
 import { runDetection } from '../pipeline.ts'
 import { parseResolvedPlan } from '../spec/plan.ts'
+import type { ExtendKind } from '../spec/extend-config.ts'
 import type { GroupElement, PlanRequire, Target } from '../spec/types.ts'
 import type { BuildOptions } from './build-options.ts'
+import { requestedImages } from './extensions/extend-images.ts'
 import { type ChosenBuilder, type OpenBuild, prepareDetection, withOpenBuild } from './open-build.ts'
 
 /** The plan of a build: its builder, images, buildpacks and destinations. */
@@ -16,6 +18,10 @@ export interface PlannedBuild {
   readonly lifecycle: { readonly from: 'bale' | 'image'; readonly platformApi: string }
   readonly target: Target
   readonly runImage: PlannedRunImage
+  /** The image extensions that take part. */
+  readonly extensions: readonly { readonly id: string; readonly version: string }[]
+  /** The images that their Dockerfiles change. */
+  readonly extended: readonly ExtendKind[]
   /** The buildpacks that take part, in the order in which they build. */
   readonly buildpacks: readonly PlannedBuildpack[]
   /** The buildpacks that were tried and take no part. Empty with the builder's own lifecycle, which does not report them. */
@@ -63,8 +69,16 @@ export interface PlannedRequirement extends PlanRequire {
 export function plan(options: BuildOptions): Promise<PlannedBuild> {
   const seen = detectionOf(options.reporter ?? silent)
   return withOpenBuild({ ...options, reporter: seen.reporter }, async (opened, signal) => {
-    const { analysis, group } = await runDetection(await prepareDetection(opened, signal), signal)
-    const planned = await describe(opened, analysis, group, seen.results)
+    const { analysis, group, extensions } = await runDetection(await prepareDetection(opened, signal), signal)
+    const images =
+      extensions.length === 0
+        ? { runImage: analysis.runImage, extended: [] }
+        : await requestedImages(opened, analysis, signal)
+    const planned = {
+      ...(await describe(opened, { ...analysis, runImage: images.runImage }, group, seen.results)),
+      extensions: extensions.map(({ id, version }) => ({ id, version })),
+      extended: images.extended,
+    }
     // Metadata of requirements may contain a secret that a buildpack has read.
     return opened.mask.maskAll(planned) as PlannedBuild
   })
@@ -91,7 +105,7 @@ async function describe(
   { runImage, target, previous }: Analysis,
   group: readonly GroupElement[],
   results: readonly DetectResult[],
-): Promise<PlannedBuild> {
+): Promise<Omit<PlannedBuild, 'extensions' | 'extended'>> {
   const { lifecycle, buildpacks, runImages } = environment
   const isSame = (a: Pick<GroupElement, 'id' | 'version'>) => (b: Pick<GroupElement, 'id' | 'version'>) =>
     a.id === b.id && a.version === b.version

@@ -1,7 +1,8 @@
 import { type Node, readToml, requiredText, table, tables, text } from './read.ts'
 
 /** The image that a Dockerfile of an image extension changes. */
-export type ExtendKind = 'build' | 'run'
+export type ExtendKind = (typeof extendKinds)[number]
+export const extendKinds = ['build', 'run'] as const
 
 export interface BuildArg {
   readonly name: string

@@ -33,7 +33,7 @@ const chosenBy: Record<PlannedBuild['builder']['chosenBy'], string> = {
 }
 
 function describe(planned: PlannedBuild, color: boolean): string {
-  const { builder, runImage, target, lifecycle, destinations, requires, previous } = planned
+  const { builder, runImage, target, lifecycle, destinations, requires, previous, extensions, extended } = planned
   const style = makeStyle(color)
   const { distro } = target
   const platform = [target.os, target.arch, target.variant].filter(Boolean).join('/')
@@ -43,6 +43,8 @@ function describe(planned: PlannedBuild, color: boolean): string {
     ['Lifecycle', `${phases}, Platform API ${lifecycle.platformApi}`],
     ['Run image', `${shortName(runImage.name)} ${runImage.digest}`],
     ...runImage.alternatives.map(name => ['', `or ${shortName(name)}, if that is enough for the app`]),
+    ...extensions.map(({ id, version }, i) => [i === 0 ? 'Extensions' : '', `${id}@${version}`]),
+    ...(extended.length === 0 ? [] : [['', `their Dockerfiles change the ${extended.join(' image and the ')} image`]]),
     ['Target', [platform, distro?.name, distro?.version].filter(Boolean).join(' ')],
     ['Previous', previous === undefined ? 'none: a first build' : `${shortName(previous.name)} ${previous.digest}`],
     ...destinations.map((name, i) => [i === 0 ? 'Goes to' : '', `${shortName(name)} (writable)`]),
@@ -50,7 +52,7 @@ function describe(planned: PlannedBuild, color: boolean): string {
   const rows = planned.buildpacks.map(({ id, version, why }) => [id, version, firstLine(why)].map(printable))
   return [
     style.bold('The build would use'),
-    ...facts.map(([head = '', text = '']) => `  ${head.padEnd(9)}  ${printable(text)}`),
+    ...facts.map(([head = '', text = '']) => `  ${head.padEnd(10)}  ${printable(text)}`),
     '',
     style.bold('Buildpacks, in this order'),
     ...formatTable(['id', 'version', 'because'], rows).map(line => `  ${line}`),

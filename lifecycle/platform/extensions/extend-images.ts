@@ -5,6 +5,7 @@ import { type Image, makeImage } from '../../image/image.ts'
 import type { Analysis, SelectedRunImage } from '../../phases/analyze.ts'
 import type { Extended } from '../../pipeline.ts'
 import { parseAnalyzed } from '../../spec/analyzed.ts'
+import { type ExtendKind, extendKinds } from '../../spec/extend-config.ts'
 import type { GroupElement } from '../../spec/types.ts'
 import { locate } from '../../stores/pull-policy.ts'
 import { isPlain } from '../../stores/transports.ts'
@@ -20,6 +21,32 @@ export interface ExtendedImages extends Pick<Extended, 'runImage'> {
   readonly environment: BuildEnvironment | undefined
 }
 
+/** What image extensions request in detect. */
+export interface RequestedImages {
+  /** The run image that they select, or the one of analyze. */
+  readonly runImage: SelectedRunImage
+  /** The images that Dockerfiles change. */
+  readonly extended: readonly ExtendKind[]
+}
+
+/**
+ * Reads the requests of image extensions from analyzed.toml, which detect has written, and which is not trusted.
+ * @throws BaleError for a run image that does not exist, or that is on a path of this machine
+ */
+export async function requestedImages(
+  build: OpenBuild,
+  analysis: Analysis,
+  signal: AbortSignal,
+): Promise<RequestedImages> {
+  const file = join(build.workspace.layers, 'analyzed.toml')
+  const { runImage: selected, buildImage } = parseAnalyzed((await readUntrusted(file)) ?? '', file)
+  const kinds = { build: buildImage?.extend, run: selected?.extend }
+  return {
+    runImage: await runImageOf(selected?.image, analysis.runImage, build, signal),
+    extended: extendKinds.filter(kind => kinds[kind] === true),
+  }
+}
+
 /**
  * Applies the Dockerfiles that image extensions have generated in detect: those for the build image make layers above the builder's, those
  * for the run image select another one or make layers above it (image_extension.md, "Phase: Extension").
@@ -31,12 +58,10 @@ export async function extendImages(
   analysis: Analysis,
   signal: AbortSignal,
 ): Promise<ExtendedImages> {
-  const { environment, workspace, options, reporter } = build
-  const file = join(workspace.layers, 'analyzed.toml')
-  const { runImage: selected, buildImage } = parseAnalyzed((await readUntrusted(file)) ?? '', file)
-  const runImage = await runImageOf(selected?.image, analysis.runImage, build, signal)
+  const { environment, options, reporter } = build
+  const { runImage, extended: kinds } = await requestedImages(build, analysis, signal)
   let extended: Image | undefined
-  if (selected?.extend === true) {
+  if (kinds.includes('run')) {
     const { image, name } = runImage
     const rootfs = await layersOf(image, options.settings, reporter, signal)
     extended = await extendOnce('run', { image, name, rootfs }, extensions, build, signal)
@@ -45,8 +70,7 @@ export async function extendImages(
   const isChanged = extended !== undefined || runImage !== analysis.runImage
   return {
     ...(isChanged && { runImage: { ...runImage, extended } }),
-    environment:
-      buildImage?.extend === true ? await extendEnvironment(environment, extensions, build, signal) : undefined,
+    environment: kinds.includes('build') ? await extendEnvironment(environment, extensions, build, signal) : undefined,
   }
 }
 
