@@ -180,6 +180,9 @@ describe('bale login and logout', () => {
     const login = await bale(['login', registry.host, '-u', 'me', '-p', 'wrong'])
     expect(login.code).not.toBe(0)
     expect(login.err).toContain('401')
+    expect(login.err).toContain('Fix: check the user name and the password or token\n')
+    const unreachable = await bale(['login', '127.0.0.1:1', '-u', 'me', '-p', 'secret'])
+    expect(unreachable.err).toContain('Fix: check that the registry runs, and its port\n')
     await expect(stat(join(home, '.docker/config.json'))).rejects.toMatchObject({ code: 'ENOENT' })
   })
 

@@ -25,7 +25,8 @@ export async function checkLogin(
   const access = { repository: '', action: 'pull' } as const
   const call = { method: 'GET', url: '/v2/', access, accept: [200], ...(signal && { signal }) } as const
   const reply = await registry.call(call).catch((error: unknown) => {
-    if (!(error instanceof BaleError)) throw error
+    // A failure of the network has a cause, and its own advice.
+    if (!(error instanceof BaleError) || error.cause !== undefined) throw error
     throw new BaleError(error.code, error.message, {
       where: error.where,
       fix: 'check the user name and the password or token',
