@@ -86,7 +86,7 @@ async function chooseVersion(
   const published = () => registry.versions(source)
   const requests = [first ?? { value: 'lts/*', where: 'default' }, ...others] as const
   const { version, request, why, warnings } = await chooseNode(requests, published)
-  for (const warning of warnings) log.warning(warning, 'Change one of the two.')
+  for (const { text, fix } of warnings) log.warning(text, fix)
   log.info(`Node ${version}: ${first ? why : 'the long-term support line, as nothing requests another'}`)
   return { version, where: request.where }
 }

@@ -113,13 +113,19 @@ export interface ChosenNode {
   readonly request: VersionRequest
   /** The requests that the version satisfies, as text. */
   readonly why: string
-  /** Requests that have no effect, each with both places. */
-  readonly warnings: readonly string[]
+  /** The later requests that have no effect. */
+  readonly warnings: readonly Warning[]
+}
+
+interface Warning {
+  /** The reason, with the places. */
+  readonly text: string
+  readonly fix: string
 }
 
 /**
  * The newest version that satisfies all requests. If there is none, the later request of two that contradict each other has no effect.
- * @param published lists the versions of the registry; not called if a request names one version
+ * @param published lists the versions of the registry; not called if the first request names one version
  * @throws BuildpackError if a request is not a version, or if no version satisfies the first
  */
 export async function chooseNode(
@@ -127,11 +133,11 @@ export async function chooseNode(
   published: () => Promise<readonly string[]>,
 ): Promise<ChosenNode> {
   const kept = [{ ...first, wanted: interpret(first) }]
-  const warnings: string[] = []
+  const warnings: Warning[] = []
   for (const request of others) {
-    const more = [...kept, { ...request, wanted: interpret(request) }]
-    if ((await fitting(more, published)).length > 0) kept.splice(0, kept.length, ...more)
-    else warnings.push(`${describe(kept)}, but ${request.where} for ${request.value}, which has no effect`)
+    const understood = { ...request, wanted: interpret(request) }
+    if ((await fitting([...kept, understood], published)).length > 0) kept.push(understood)
+    else warnings.push(withoutEffect(understood, kept))
   }
   const versions = await fitting(kept, published)
   const version = newest(versions, kept)
@@ -142,16 +148,34 @@ export async function chooseNode(
 
 type Understood = VersionRequest & { readonly wanted: Wanted }
 
+/** A later request must fit a published version: the registry has fewer versions for arm64 than for amd64. */
 async function fitting(requests: readonly Understood[], published: () => Promise<readonly string[]>) {
-  const exact = requests.map(({ wanted }) => wanted).find(wanted => wanted.kind === 'exact')
-  const versions = exact === undefined ? await published() : [exact.version]
-  return versions.filter(version => requests.every(({ wanted }) => meets(version, wanted)))
+  const first = requests[0]?.wanted
+  const versions = first?.kind === 'exact' ? [first.version] : await published()
+  return versions.filter(version => meetsAll(version, requests))
+}
+
+function withoutEffect({ value, where, wanted }: Understood, kept: readonly Understood[]): Warning {
+  if (wanted.kind === 'exact' && meetsAll(wanted.version, kept)) {
+    return {
+      text: `${where} asks for ${value}, which has no effect: the registry has no Node ${wanted.version} for this architecture`,
+      fix: `Write for example "${semver.major(wanted.version)}.x".`,
+    }
+  }
+  return {
+    text: `${describe(kept)}, but ${where} for ${value}, which has no effect`,
+    fix: 'Change one of the two.',
+  }
 }
 
 /** `package.json engines.node asks for >=18, .nvmrc for 20`. */
 function describe([first, ...others]: readonly VersionRequest[]): string {
   const rest = others.map(({ value, where }) => `, ${where} for ${value}`)
   return `${first?.where} asks for ${first?.value}${rest.join('')}`
+}
+
+function meetsAll(version: string, requests: readonly Understood[]): boolean {
+  return requests.every(({ wanted }) => meets(version, wanted))
 }
 
 function meets(version: string, wanted: Wanted): boolean {

@@ -227,6 +227,17 @@ describe('the version of Node', () => {
     expect((await project.build()).output).toContain(expected)
   })
 
+  it('a pin that the registry does not have is a warning, if another place decides', async () => {
+    const app = { 'index.js': '', 'package.json': json({ engines: { node: '>=18' } }), '.nvmrc': '22.12.0' }
+    const { project } = await nodeProject(app)
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain('Node 24.11.0: package.json engines.node asks for >=18\n')
+    expect(output).toContain(
+      'Warning: .nvmrc asks for 22.12.0, which has no effect: the registry has no Node 22.12.0 for this architecture\n    Write for example "22.x".',
+    )
+  })
+
   it('a setting replaces what files pin, without a warning', async () => {
     const { project } = await nodeProject({ 'index.js': '', '.nvmrc': '20' }, { BP_NODE_VERSION: '22' })
     const { output } = await project.build()
