@@ -114,7 +114,7 @@ function markdown(all: readonly Figures[]): string {
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim()
   const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`
   return [
-    '| application | compressed | unpacked | layers | first build | one line changed | layers made anew | first answer |',
+    '| application | compressed | unpacked | layers | first build | one line changed | new layers | first answer |',
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
     ...lines,
     '',

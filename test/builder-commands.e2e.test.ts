@@ -57,7 +57,7 @@ image = "${runImage}"
 afterAll(() => rm(base, { recursive: true, force: true }))
 
 describe('an image extension', () => {
-  it('is made, packaged and inspected, and is in a builder for other platforms, which `bale build` says', async () => {
+  it('is made, packaged and inspected, and is in a builder, whose builds do without it if it does not detect', async () => {
     const dir = await temporaryDirectory()
     const at = (name: string): string => join(dir, name)
     const made = await bale(['extension', 'new', 'acme/packages', '--path', at('packages'), '-V', '1.2.3'])
@@ -89,7 +89,7 @@ describe('an image extension', () => {
     for (const name of [extended, join(base, 'extended.toml')]) {
       const built = await bale(['build', 'bale-test-built', '--builder', name, '--path', join(base, 'app')])
       expect(built.code, built.output).toBe(0)
-      expect(built.output).toContain('`bale build` does not run them')
+      expect(built.output).not.toMatch(/image extension/i)
     }
   })
 

@@ -108,7 +108,7 @@ suiteWith('the builder image in Docker', docker, daemon => {
       const inside = await job([...options, ...nesting], `${script} --network none --memory 500MB`)
       expect(inside.code, inside.text).toBe(0)
       expect(inside.text.match(/^Buildpacks run in a bubblewrap sandbox: .*$/gm), inside.text).toHaveLength(1)
-      expect(outside.text).toMatch(/^Buildpacks run .*confined by Landlock.*\(a sandbox takes .*user namespaces.*\)$/m)
+      expect(outside.text).toMatch(/^Buildpacks run .*confined by Landlock.*\(a sandbox needs .*user namespaces.*\)$/m)
       expect(inside.text).toMatch(/it sees: \d processes; .*\/source.*No such file/)
       const digest = ({ text }: { text: string }) => /^Digest: (sha256:[0-9a-f]{64})/m.exec(text)?.[1]
       expect(digest(inside)).toBe(digest(outside))

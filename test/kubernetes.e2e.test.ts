@@ -205,7 +205,7 @@ suiteWith('builds in pods', cluster, kubernetes => {
     const keeps = await app('cp "$CNB_PLATFORM_DIR/bindings/team/pw" "$CNB_PLATFORM_DIR/bindings/npm/.npmrc" .')
     const refused = await bale(await argv(keeps, { bindings: ['team'] }, ...given), withToken)
     expect(refused.output).toMatch(
-      /ERROR: \/workspace\/(\.npmrc|pw): it contains the secret (npm|team): nothing is published/,
+      /ERROR: \/workspace\/(\.npmrc|pw): it contains the secret (npm|team), so the image is not published/,
     )
     expect(refused.code).toBe(62)
     expect(await tags(`team/app-${count - 1}`)).toEqual([])

@@ -20,7 +20,7 @@ export function externalConfiguration(env: BuildContext['env']): ExternalConfigu
   if (uri === undefined) return undefined
   const refuse = (what: string, where: string, fix: string) => new BuildpackError(what, { where, fix })
   if (!/^(https?|file):\/\//.test(uri))
-    throw refuse('is no URL', uriSetting, 'write https://…, or file:///… of a volume')
+    throw refuse('is not a URL', uriSetting, 'write https://…, or file:///… of a volume')
   const digest = firstSetting(env, digestSetting)?.value.toLowerCase()
   if (!/^[0-9a-f]{64}$/.test(digest ?? '')) {
     const what =

@@ -36,7 +36,9 @@ export async function choosePrograms<P extends Program>(
   const usual = all.filter(({ dir, name }) => !forAuthors.test(dir) || words.includes(name))
   const chosen = usual.length > 0 ? usual : [...all]
   for (const { dir } of all.filter(program => !chosen.includes(program))) {
-    log.info(`Not building ${dir}: ${options.setting} selects other programs`)
+    log.info(
+      `Not building ${dir}, which is in a folder of examples, tools or tests; ${options.setting} selects what to build`,
+    )
   }
   const names = ['web', options.appName, 'server', 'app', 'api']
   const candidates = [names[0], undefined, ...names.slice(1)]

@@ -118,7 +118,7 @@ export async function rebaseLayers(input: RebaseInput, signal?: AbortSignal): Pr
   if (below === undefined)
     throw new BaleError('input', 'its label names a last layer of the run image, but the image has no such layer', {
       where,
-      fix: 'build it anew',
+      fix: 'build it again',
     })
   const renamed = features.targets && !isRecorded(runImage.name, metadata.runImage)
   checkAllowed(input, metadata, renamed)
@@ -162,7 +162,7 @@ function checkAllowed(input: RebaseInput, metadata: LayersMetadata, unrecorded: 
   if (against.length > 0) {
     throw new BaleError('input', `${app.name} cannot be rebased: ${against.map(o => o.why).join('; ')}`, {
       fix: against.some(o => o.always)
-        ? 'build it anew'
+        ? 'build it again'
         : 'build it again, or force the rebase if you know that the app runs on this run image',
     })
   }

@@ -58,7 +58,7 @@ export async function openRunner(options: BuildOptions, parts: RunnerParts): Pro
   const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
   const { interaction } = options
   if (distribution.container !== undefined && interaction !== undefined)
-    throw new BaleError('arguments', 'a build in a container of a builder image has no shell for you', {
+    throw new BaleError('arguments', 'a build in a container of a builder image cannot open a shell', {
       where: '--interactive',
       fix: 'leave it out, and open a shell in the container: docker exec -it',
     })

@@ -90,7 +90,7 @@ const isDirectory = async (path: string): Promise<boolean> =>
 
 function refuseLimits({ limits, network }: Pick<ContainerEngineInput, 'limits' | 'network'>): void {
   const refuse = (option: string, fix: string) => {
-    throw new BaleError('engine', `without a sandbox, Bale can only do this for the whole container`, {
+    throw new BaleError('engine', 'without a sandbox, only the whole container can be limited', {
       where: option,
       fix,
     })
@@ -130,5 +130,5 @@ async function containerLocal(input: ContainerEngineInput): Promise<Engine> {
 /** What gives buildpacks a sandbox: see distribution/README.md. */
 const stronger = ({ isRoot }: ContainerEngineInput): string =>
   isRoot
-    ? 'a sandbox takes a job that is not root: --user 1000'
-    : 'a sandbox takes a container that allows user namespaces and has no masks in /proc'
+    ? 'for a sandbox, run the job as another user than root: --user 1000'
+    : 'a sandbox needs a container that allows user namespaces and has no masks in /proc'

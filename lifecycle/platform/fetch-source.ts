@@ -8,6 +8,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
 import { formatOrder } from '../spec/order.ts'
 import { Stores } from '../stores/open.ts'
+import { withoutExtensions } from './builders/image-environment.ts'
 import type { GivenBuildpacks } from './builders/project-selection.ts'
 import type { BuildpackSelection } from './builders/selection.ts'
 import { type ImageOrder, orderInImage, selectionInImage } from './builders/selection-in-image.ts'
@@ -55,7 +56,8 @@ export async function fetchSource(input: FetchSource, signal: AbortSignal): Prom
     env = { ...fetched.env, ...env }
   }
   if (order !== undefined) {
-    const content = formatOrder(await orderInImage(selection, order.of, signal))
+    const given = await orderInImage(selection, order.of, signal)
+    const content = formatOrder(withoutExtensions(given, 'the builder image', reporter))
     await wrapErrno(order.to, () => writeFile(order.to, content))
   }
   if (platformDir === undefined) return

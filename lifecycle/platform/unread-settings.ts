@@ -12,7 +12,7 @@ const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 const waysOut = new Map(
   Object.entries({
     RAILPACK_PACKAGES:
-      'its packages come from mise, which Bale does not run: set the version in the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and install other programs as Debian packages, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
+      'its packages come from mise, which Bale only uses for Java and Ruby: set the version in the setting of the language (RAILPACK_NODE_VERSION, BP_CPYTHON_VERSION), and install other programs as Debian packages, with RAILPACK_BUILD_APT_PACKAGES for the build and RAILPACK_DEPLOY_APT_PACKAGES for the image',
     RAILPACK_DISABLE_CACHES: 'bale build --clear-cache builds without what earlier builds left',
     RAILPACK_SKIP_MIGRATIONS:
       'leave it out: an image does not migrate a database by itself; bale run IMAGE --process migrate does',

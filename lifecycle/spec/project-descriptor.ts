@@ -110,7 +110,12 @@ function readBuildpack(node: read.Node): ProjectBuildpack {
     where: read.whereOf(node, ''),
   }
   if (found.uri !== undefined && (found.script !== undefined || found.version !== undefined))
-    throw read.errorAt(node, 'uri', 'a buildpack needs a uri, or an id with a version or a script', 'keep one of them')
+    throw read.errorAt(
+      node,
+      'uri',
+      'a buildpack has either a uri, or an id with a version or a script',
+      'keep one of them',
+    )
   if (found.uri === undefined && found.id === undefined)
     throw read.errorAt(node, '', 'a buildpack has neither id nor uri', 'add one of them')
   return found

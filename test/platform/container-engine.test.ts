@@ -59,7 +59,7 @@ it('is the container otherwise, with what would be stronger in the same line', a
   const { engine, system, said } = await choose(false)
   expect(engine.name).toBe('unsandboxed')
   expect(system).toEqual([])
-  const fix = expect.stringContaining('(a sandbox takes a container that allows user namespaces') as string
+  const fix = expect.stringContaining('(a sandbox needs a container that allows user namespaces') as string
   expect(said).toEqual([{ type: 'warning', text: expect.stringContaining('without a sandbox') as string, fix }])
 })
 

@@ -39,13 +39,9 @@ export async function logsCommand(
   const builds = await find(context, name)
   const build = number === undefined ? builds[0] : builds.find(b => b.build === Number(number))
   if (build === undefined)
-    throw new BaleError(
-      'arguments',
-      number === undefined ? none(name) : `there is no longer a build ${number} of ${name}`,
-      {
-        fix: number === undefined ? `build it: bale build ${name}` : `see the recorded builds: bale history ${name}`,
-      },
-    )
+    throw new BaleError('arguments', number === undefined ? none(name) : `there is no build ${number} of ${name}`, {
+      fix: number === undefined ? `build it: bale build ${name}` : `see the recorded builds: bale history ${name}`,
+    })
   const log = await new BuildHistory(context.settings.dataDir).log(namesOf(name).app, build.build)
   if (log === undefined)
     throw new BaleError(

@@ -1193,7 +1193,7 @@ describe('the start', () => {
       await nodeProject({ 'package.json': json({ scripts: { start: 'node index.js' } }), 'index.js': source })
     ).project.build()
     expect(exitCode, output).toBe(0)
-    if (expected === undefined) expect(output).not.toContain('localhost alone')
+    if (expected === undefined) expect(output).not.toContain('only on localhost')
     else expect(output).toContain(expected)
   })
 

@@ -156,7 +156,7 @@ describe('a workspace', () => {
     const { output } = await project.build()
     expect(output).toContain('The application is apps/web: it is the only package of the workspace with a start script')
     expect(output).toContain('; BP_NODE_PROJECT_PATH=apps/web serves the files of that front end instead')
-    expect(output).not.toContain('the workspace has no server')
+    expect(output).not.toContain('the workspace has no known server')
   })
 
   it.each([
@@ -171,7 +171,7 @@ describe('a workspace', () => {
     })
     const { output } = await project.build()
     expect(output).toContain(expected)
-    expect(output).not.toContain('the workspace has no server')
+    expect(output).not.toContain('the workspace has no known server')
   })
 
   it('with several is an error that names them, before anything is fetched', async () => {

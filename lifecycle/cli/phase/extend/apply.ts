@@ -104,7 +104,7 @@ async function apply(instruction: Instruction, state: State, input: ApplyInput, 
       return
     }
     case 'SHELL':
-      state.shell = listOf(value) ?? refuse(instruction, input, 'SHELL wants a list: ["/bin/bash", "-c"]')
+      state.shell = listOf(value) ?? refuse(instruction, input, 'SHELL needs a list: ["/bin/bash", "-c"]')
       return
     case 'COPY':
     case 'ADD': {
@@ -179,7 +179,7 @@ function assignments(instruction: Instruction, input: ApplyInput, expand: (word:
   if (key !== undefined && rest !== undefined) return [[key, expand(closed(wholeWord(rest), instruction, input))]]
   const words = closed(splitWords(value), instruction, input)
   if (words.length === 0 || words.some(word => !/^[^=]+=/.test(plainOf(word))))
-    refuse(instruction, input, `${name} wants NAME=value`)
+    refuse(instruction, input, `${name} needs NAME=value`)
   return words.map(word => pairOf(expand(word)))
 }
 
