@@ -80,9 +80,10 @@ export type Wanted =
   | { readonly kind: 'exact'; readonly version: string }
   | { readonly kind: 'range'; readonly range: string; readonly prefer: 'lts' | 'newest' }
 
-/** @throws BuildpackError for a text that is not a version, range or name */
-export function interpret({ value, where }: VersionRequest): Wanted {
-  const name = value.toLowerCase()
+/** undefined for a text that is not a version, range or name */
+function interpret(value: string): Wanted | undefined {
+  // asdf writes lts-jod for lts/jod.
+  const name = value.toLowerCase().replace(/^lts-(?=[a-z])/, 'lts/')
   if (['node', 'latest', 'current', 'stable'].includes(name)) return { kind: 'range', range: '*', prefer: 'newest' }
   if (['lts', 'lts/*', 'active'].includes(name)) return ltsRange(currentLts)
   if (name.startsWith('lts/')) {
@@ -92,12 +93,11 @@ export function interpret({ value, where }: VersionRequest): Wanted {
   const version = semver.valid(value, { loose: true })
   if (version !== null) return { kind: 'exact', version }
   const range = semver.validRange(value, { loose: true })
-  if (range !== null) return { kind: 'range', range, prefer: 'lts' }
-  throw new BuildpackError(`${JSON.stringify(value.slice(0, 100))} is not a version of Node or a range of versions`, {
-    where,
-    fix: `write for example "${currentLts}.x"`,
-  })
+  return range === null ? undefined : { kind: 'range', range, prefer: 'lts' }
 }
+
+const notVersion = (value: string): string =>
+  `${JSON.stringify(value.slice(0, 100))} is not a version of Node or a range of versions`
 
 const ltsRange = (line: number): Wanted => ({ kind: 'range', range: `${line}.x`, prefer: 'lts' })
 
@@ -126,24 +126,31 @@ interface Warning {
 /**
  * The newest version that satisfies all requests. If there is none, the later request of two that contradict each other has no effect.
  * @param published lists the versions of the registry; not called if the first request names one version
- * @throws BuildpackError if a request is not a version, or if no version satisfies the first
+ * @throws BuildpackError if the first request is not a version, or if no version satisfies it
  */
 export async function chooseNode(
   [first, ...others]: readonly [VersionRequest, ...VersionRequest[]],
   published: () => Promise<readonly string[]>,
 ): Promise<ChosenNode> {
-  const kept = [{ ...first, wanted: interpret(first) }]
+  const kept = [{ ...first, wanted: interpretFirst(first) }]
   const warnings: Warning[] = []
   for (const request of others) {
-    const understood = { ...request, wanted: interpret(request) }
-    if ((await fitting([...kept, understood], published)).length > 0) kept.push(understood)
-    else warnings.push(withoutEffect(understood, kept))
+    const wanted = interpret(request.value)
+    const fits = wanted !== undefined && (await fitting([...kept, { ...request, wanted }], published)).length > 0
+    if (fits) kept.push({ ...request, wanted })
+    else warnings.push(withoutEffect(request, wanted, kept))
   }
   const versions = await fitting(kept, published)
   const version = newest(versions, kept)
   if (version === undefined) throw unsatisfied(first, await published())
   const request = kept.find(({ wanted }) => wanted.kind === 'exact') ?? first
   return { version, request, why: describe(kept), warnings }
+}
+
+function interpretFirst({ value, where }: VersionRequest): Wanted {
+  const wanted = interpret(value)
+  if (wanted !== undefined) return wanted
+  throw new BuildpackError(notVersion(value), { where, fix: `write for example "${currentLts}.x"` })
 }
 
 type Understood = VersionRequest & { readonly wanted: Wanted }
@@ -155,7 +162,13 @@ async function fitting(requests: readonly Understood[], published: () => Promise
   return versions.filter(version => meetsAll(version, requests))
 }
 
-function withoutEffect({ value, where, wanted }: Understood, kept: readonly Understood[]): Warning {
+function withoutEffect(
+  { value, where }: VersionRequest,
+  wanted: Wanted | undefined,
+  kept: readonly Understood[],
+): Warning {
+  if (wanted === undefined)
+    return { text: `${where} has no effect: ${notVersion(value)}`, fix: `Write for example "${currentLts}.x".` }
   if (wanted.kind === 'exact' && meetsAll(wanted.version, kept)) {
     return {
       text: `${where} asks for ${value}, which has no effect: the registry has no Node ${wanted.version} for this architecture`,

@@ -152,6 +152,11 @@ describe('the version of Node', () => {
     ['a range past the support line', { '.nvmrc': '>=25' }, 'Node 26.1.0: .nvmrc asks for >=25'],
     ['.nvmrc', { '.nvmrc': '# ours\nv20\n' }, 'Node 20.19.5: .nvmrc asks for v20'],
     ['a support line by name', { '.nvmrc': 'lts/jod' }, 'Node 22.21.0: .nvmrc asks for lts/jod'],
+    [
+      'a support line by name, as asdf writes it',
+      { '.tool-versions': 'nodejs lts-jod\n' },
+      'Node 22.21.0: .tool-versions asks for lts-jod',
+    ],
     ['the newest support line', { '.nvmrc': 'lts/*' }, 'Node 24.11.0: .nvmrc asks for lts/*'],
     ['the line before it', { '.nvmrc': 'lts/-1' }, 'Node 22.21.0: .nvmrc asks for lts/-1'],
     ['the newest of all', { '.nvmrc': 'node' }, 'Node 26.1.0: .nvmrc asks for node'],
@@ -236,6 +241,29 @@ describe('the version of Node', () => {
     expect(output).toContain(
       'Warning: .nvmrc asks for 22.12.0, which has no effect: the registry has no Node 22.12.0 for this architecture\n    Write for example "22.x".',
     )
+  })
+
+  it.each<[string, Tree, Record<string, string>, string, string]>([
+    [
+      'a file',
+      { 'package.json': json({ engines: { node: '>=18' } }), '.tool-versions': 'nodejs ref:v22.20.0\n' },
+      {},
+      'Node 24.11.0: package.json engines.node asks for >=18\n',
+      'Warning: .tool-versions has no effect: "ref:v22.20.0" is not a version of Node or a range of versions\n    Write for example "24.x".',
+    ],
+    [
+      'package.json, where a setting decides',
+      { 'package.json': json({ engines: { node: 'current LTS' } }) },
+      { BP_NODE_VERSION: '22' },
+      'Node 22.21.0: BP_NODE_VERSION asks for 22\n',
+      'Warning: package.json engines.node has no effect: "current LTS" is not a version of Node',
+    ],
+  ])('a later place that is not a version is a warning: %s', async (_name, app, env, chosen, warning) => {
+    const { project } = await nodeProject({ 'index.js': '', ...app }, env)
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(chosen)
+    expect(output).toContain(warning)
   })
 
   it('a setting replaces what files pin, without a warning', async () => {
