@@ -15,7 +15,7 @@ public class Main {
   public static void main(String[] args) throws Exception {
     var server = com.sun.net.httpserver.HttpServer.create(new java.net.InetSocketAddress(Integer.parseInt(System.getenv("PORT"))), 0);
     server.createContext("/", exchange -> {
-      var body = ("first " + Runtime.version().feature() + " " + System.getenv("JAVA_HOME")).getBytes();
+      var body = ("first " + Runtime.version().feature() + " " + System.getenv("JAVA_HOME") + " " + System.getProperty("javax.net.ssl.trustStore")).getBytes();
       exchange.sendResponseHeaders(200, body.length);
       exchange.getResponseBody().write(body);
       exchange.close();
@@ -73,7 +73,9 @@ it('builds and runs an application with the vendor’s JDK that .sdkmanrc names,
   expect(first.output).toContain(`Java ${build}: .sdkmanrc asks for 25.0.1-tem`)
   expect(requests).toContain(address)
   const { body } = await serveAndAsk(image)
-  expect(body).toBe('first 25 /layers/bale_java/jre/jdk')
+  expect(body).toBe('first 25 /layers/bale_java/jre/jdk null')
+  const certificates = 'SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt'
+  expect((await serveAndAsk(image, '/', ['--env', certificates])).body).toMatch(/jdk \S+trust-store-\w+$/)
   const { paths } = await readImageFiles(image)
   expect(paths.filter(path => /\/mise\b|\/javac$|\/usr\/lib\/jvm/.test(path))).toEqual([])
 

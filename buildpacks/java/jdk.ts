@@ -15,7 +15,7 @@ import {
   withTempDir,
 } from '../sdk/index.ts'
 import type { JavaSource } from './java-source.ts'
-import { trustStoreSource, writeTrustStore } from './trust-store.ts'
+import { trustStoreProgram, trustStoreSource, writeTrustStore } from './trust-store.ts'
 import { dumpsReproducibly, type Major } from './version.ts'
 
 /** A JDK in a build layer. */
@@ -115,7 +115,7 @@ export async function provideJre(
           libraries: jdk.env['LD_LIBRARY_PATH'] ?? '',
           bundle,
           file: join(home, 'lib/security/cacerts'),
-          program: join(dir, 'trust-store'),
+          program: join(home, trustStoreProgram),
         })
       })
       const launch = { JAVA_HOME: override(home), PATH: prepend(join(home, 'bin'), ':'), LANG: byDefault('C.UTF-8') }

@@ -1,3 +1,5 @@
+import { trustStoreProgram } from './trust-store.ts'
+
 /** Number of JDK classes that an application may load, beside its own. */
 const jdkClasses = 27_000
 
@@ -142,7 +144,7 @@ fi
 if [ -n "\${SSL_CERT_FILE-}" ] && [ -f "$SSL_CERT_FILE" ] && ! has -Djavax.net.ssl.trustStore; then
   store=$(mktemp -u "\${TMPDIR:-/tmp}/trust-store-XXXXXX")
   JAVA_TOOL_OPTIONS='' "$JAVA_HOME/bin/java" -Xmx64m -XX:TieredStopAtLevel=1 -Dkeystore.pkcs12.certProtectionAlgorithm=NONE \\
-    -Dkeystore.pkcs12.macAlgorithm=NONE -cp "$JAVA_HOME/../../../../trust-store" TrustStore "$SSL_CERT_FILE" "$store" 2>/dev/null ||
+    -Dkeystore.pkcs12.macAlgorithm=NONE -cp "$JAVA_HOME/${trustStoreProgram}" TrustStore "$SSL_CERT_FILE" "$store" 2>/dev/null ||
     fail "no trust store could be made of $SSL_CERT_FILE"
   add "-Djavax.net.ssl.trustStore=$store -Djavax.net.ssl.trustStoreType=PKCS12"
 fi

@@ -36,6 +36,9 @@ public class TrustStore {
 }
 `
 
+/** The compiled program in a JRE, for certificates that are known at run time: a place below Java's home, which each vendor's layout has. */
+export const trustStoreProgram = 'lib/trust-store'
+
 const withoutSecrets = ['-Dkeystore.pkcs12.certProtectionAlgorithm=NONE', '-Dkeystore.pkcs12.macAlgorithm=NONE']
 
 export interface TrustStore {
