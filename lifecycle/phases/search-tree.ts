@@ -26,7 +26,8 @@ export interface Search {
 export async function searchTree({ host, image }: Located, search: Search, signal?: AbortSignal): Promise<void> {
   const top = OpenDirectory.open(host)
   const topPath = toBytes(host)
-  const longest = Math.max(...search.forms.map(({ bytes }) => bytes.length))
+  const forms = shortestOf(search.forms)
+  const longest = Math.max(...forms.map(({ bytes }) => bytes.length))
   const buffer = Buffer.alloc(longest + (1 << 20))
   try {
     let seen = 0
@@ -34,12 +35,15 @@ export async function searchTree({ host, image }: Located, search: Search, signa
       signal?.throwIfAborted()
       const at = <T>(call: () => T): T => wrapErrnoSync(`${topPath}/${path}`, call)
       const refuse = (bytes: Buffer): void => {
-        const form = search.forms.find(form => bytes.includes(form.bytes))
+        const form = forms.find(form => bytes.includes(form.bytes))
         if (form !== undefined) throw search.found(form.id, `${image}/${printableName(path)}`)
       }
       refuse(Buffer.from(name, 'latin1'))
       if (kind === 'symlink') refuse(at(() => readlinkSync(parent.path(name), { encoding: 'buffer' })))
-      if (kind === 'file') at(() => searchFile(parent.openFile(name), buffer, longest, search.since ?? 0, refuse))
+      if (kind === 'file') {
+        const file = { fd: at(() => parent.openFile(name)), where: `${topPath}/${path}`, since: search.since ?? 0 }
+        await searchFile(file, buffer, longest, refuse, signal)
+      }
       if (++seen % 64 === 0) await setImmediate()
     }
   } finally {
@@ -47,17 +51,38 @@ export async function searchTree({ host, image }: Located, search: Search, signa
   }
 }
 
-/** Reads a file in pieces, which overlap so that no form is cut in two. */
-function searchFile(fd: number, buffer: Buffer, longest: number, since: number, refuse: (bytes: Buffer) => void): void {
+/** A form within another one is found wherever the longer one is. Each form is searched for separately. */
+const shortestOf = (forms: readonly Form[]): Form[] =>
+  forms.filter(({ bytes }) => !forms.some(other => other.bytes.length < bytes.length && bytes.includes(other.bytes)))
+
+interface OpenFile {
+  readonly fd: number
+  readonly where: string
+  /** See `Search`; 0 for files of any age. */
+  readonly since: number
+}
+
+/** Reads a file in pieces, which overlap so that no form is cut in two. Closes it. */
+async function searchFile(
+  { fd, where, since }: OpenFile,
+  buffer: Buffer,
+  longest: number,
+  refuse: (bytes: Buffer) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const at = <T>(call: () => T): T => wrapErrnoSync(where, call)
   try {
-    if (since > 0 && fstatSync(fd).ctimeMs < since) return
-    for (let kept = 0; ;) {
-      const read = readSync(fd, buffer, kept, buffer.length - kept, null)
+    if (since > 0 && at(() => fstatSync(fd).ctimeMs) < since) return
+    for (let kept = 0, pieces = 0; ; pieces++) {
+      const read = at(() => readSync(fd, buffer, kept, buffer.length - kept, null))
       if (read === 0) return
       const filled = buffer.subarray(0, kept + read)
       refuse(filled)
       kept = Math.min(longest - 1, filled.length)
       filled.copyWithin(0, filled.length - kept)
+      // Between the pieces of a large file, the build can be ended.
+      if (pieces % 32 === 31) await setImmediate()
+      signal?.throwIfAborted()
     }
   } finally {
     closeSync(fd)

@@ -36,6 +36,13 @@ export const cacheName = (name: string, platform: Platform): string =>
 export const identityFile = 'app'
 export const usersDir = 'users'
 
+/** The directory of an app's cache. */
+export function appCacheDir(cacheDir: string, destination: Destination, platform: Platform): string {
+  const key = cacheName(destination.identity, platform)
+  const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
+  return join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
+}
+
 /**
  * Opens the cache of one app: a directory named after the image's destination, or an image. Apps never share a directory, so
  * that one app's build cannot reach another through it (C14). The registry decides who may write a cache image.
@@ -47,8 +54,7 @@ export async function appCache(
 ): Promise<BuildCache> {
   const onWarning = (text: string): void => options.reporter.event({ type: 'warning', text })
   const key = cacheName(destination.identity, options.platform)
-  const readable = key.replaceAll(/[^A-Za-z0-9.]+/g, '-').slice(-60)
-  const dir = join(cacheDir, 'apps', `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`)
+  const dir = appCacheDir(cacheDir, destination, options.platform)
   if (options.clear) await removeTree(dir)
   const lease = { [Symbol.asyncDispose]: await use(dir, key) }
   const blobInfo = await BlobInfoCache.open(dir)

@@ -4,13 +4,14 @@ import { exitStatus } from '../errors.ts'
 import { type PipelineInput, runPipeline } from '../pipeline.ts'
 import { execEnvOf } from '../spec/exec-env.ts'
 import { lifecycleVersion } from '../version.ts'
-import { appCache, cacheName } from './app-cache.ts'
+import { appCache, appCacheDir, cacheName } from './app-cache.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import type { BuildOptions } from './build-options.ts'
 import { extendImages } from './extensions/extend-images.ts'
 import { type OpenBuild, prepareDetection, runnerOf, withOpenBuild } from './open-build.ts'
 import { publishElsewhere } from './publish.ts'
 import { refuseCredentials } from '../phases/registry-credentials.ts'
+import { searchedCredentials } from './searched-credentials.ts'
 import { openShared } from './shared-caches.ts'
 import { type StackInput, ensureRunImage } from './stack.ts'
 import { checkStart } from '../phases/start-check/check-start.ts'
@@ -70,7 +71,8 @@ export async function buildIn(opened: OpenBuild, signal: AbortSignal): Promise<B
       ...choiceOfRunImage({ settings, store: stores.local, reporter }, environment),
       checkOutput: async (output, image) => {
         await secrets.refuseIn(output, imageSettings, signal)
-        const search = { settings: imageSettings, since: begun.ctimeMs }
+        const record = searchedCredentials(appCacheDir(settings.cacheDir, destination, settings.platform))
+        const search = { settings: imageSettings, since: begun.ctimeMs, record }
         await refuseCredentials(stores.credentials, opened.destinations, output, search, signal)
         await checkStart(output, image, { indexDir: join(settings.cacheDir, 'run-images'), signal })
       },

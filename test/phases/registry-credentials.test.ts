@@ -5,6 +5,7 @@ import type { BuildOutput } from '../../lifecycle/phases/export.ts'
 import { Mask } from '../../lifecycle/phases/mask.ts'
 import { maskCredentials, refuseCredentials } from '../../lifecycle/phases/registry-credentials.ts'
 import type { SearchedSettings } from '../../lifecycle/phases/search-output.ts'
+import { searchedCredentials } from '../../lifecycle/platform/searched-credentials.ts'
 import type { Credential } from '../../lifecycle/stores/credentials/credential.ts'
 import { FoundCredentials } from '../../lifecycle/stores/found-credentials.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -71,6 +72,13 @@ it('takes no short password for found: it may be any word', async () => {
   expect(await search({ ...login, password: 'testing' }, { 'a.txt': 'unit testing' })).toBeUndefined()
 })
 
+it('takes no word for found, only with its user: files contain words', async () => {
+  const credential = { ...login, password: 'administrator' }
+  expect(await search(credential, { 'a.txt': 'an administrator' })).toBeUndefined()
+  const config = JSON.stringify({ auth: base64('robot$ci:administrator') })
+  expect(await failureOf(search(credential, { 'config.json': config }))).toMatchObject({ code: 'input' })
+})
+
 it('finds nothing where there is nothing', async () => {
   expect(await search(login, { 'a.txt': 'correct horse' })).toBeUndefined()
 })
@@ -125,6 +133,30 @@ it('reads no file of a layer that is older than the build, and none at all witho
   const output = await leave(layer)
   for (const since of [Date.now() + 60_000, undefined])
     await refuseCredentials(finding(login), destinations, output, { settings, since })
+})
+
+it('K21 searches old files of layers, too, unless the last build searched for the same credentials', async () => {
+  const output = await leave(layer)
+  const record = searchedCredentials(join(await temporaryDirectory(), 'apps/a'))
+  const since = Date.now() + 60_000
+  const refuse = (credential: Credential) =>
+    refuseCredentials(finding(credential), destinations, output, { settings, since, record })
+  // A build without credentials searches for none of them.
+  await refuseCredentials(finding(login), [{}], output, { settings, since, record })
+  expect(await failureOf(refuse(login))).toMatchObject({
+    where: '/layers/acme_x/l/.npmrc',
+    fix: expect.stringContaining('a buildpack wrote it there') as string,
+  })
+  const other = { ...login, password: 'another-long-password' }
+  await refuse(other)
+  expect(await failureOf(refuse(login))).toMatchObject({ code: 'input' })
+  await writeTree(output.layersDir.host, { 'acme_x/l/.npmrc': '' })
+  await refuse(login)
+  await writeTree(output.layersDir.host, { 'acme_x/l/.npmrc': password })
+  // Unsound only for a file that is older than the build, and that this build has written.
+  await refuse(login)
+  await refuseCredentials(finding(login), [{}], output, { settings, since, record })
+  expect(await failureOf(refuse(login))).toMatchObject({ code: 'input' })
 })
 
 it('masks credentials as soon as they are found', async () => {
