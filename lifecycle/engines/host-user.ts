@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
+import { linesOf, subordinateRanges } from '../processes/host-ids.ts'
 import { systemPath } from '../processes/launch.ts'
 import { readProc } from '../processes/proc.ts'
 import type { Bwrap } from './bwrap.ts'
@@ -50,22 +51,13 @@ export const asRoot: Warning = {
 }
 
 function isFree(id: number): boolean {
-  const subordinate = ['/etc/subuid', '/etc/subgid'].flatMap(file => lines(file).map(line => line.split(':')))
-  if (subordinate.some(([, first, count]) => id >= Number(first) && id < Number(first) + Number(count))) return false
+  if (subordinateRanges().some(({ first, count }) => id >= first && id < first + count)) return false
   return ['passwd', 'group'].every(database => {
     // getent also queries a network directory of accounts. Its status 2 means no such account.
     const { status, error } = spawnSync('getent', [database, String(id)], { env: { PATH: systemPath }, timeout: 5000 })
     if (error === undefined) return status === 2
-    return !lines(`/etc/${database}`).some(line => line.split(':')[2] === String(id))
+    return !linesOf(`/etc/${database}`).some(line => line.split(':')[2] === String(id))
   })
-}
-
-function lines(file: string): string[] {
-  try {
-    return readFileSync(file, 'latin1').split('\n')
-  } catch {
-    return []
-  }
 }
 
 /**

@@ -1,8 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { BaleError } from '../errors.ts'
 import { findProgram } from '../processes/find-program.ts'
+import {
+  type IdRange,
+  addSubordinateIds,
+  firstFree,
+  linesOf,
+  localAccounts,
+  mappedRanges,
+  ownName,
+  parseSubordinate,
+  subordinateRanges,
+} from '../processes/host-ids.ts'
 import { systemPath } from '../processes/launch.ts'
 import { readProc } from '../processes/proc.ts'
 
@@ -17,8 +26,8 @@ const ranges = 2048
 
 /** The host's first id for id 1 of the namespace, for users and for groups, and how many follow. */
 export interface SubordinateIds {
-  readonly users: { readonly first: number; readonly count: number }
-  readonly groups: { readonly first: number; readonly count: number }
+  readonly users: IdRange
+  readonly groups: IdRange
 }
 
 /**
@@ -29,7 +38,7 @@ export async function findSubordinateIds(): Promise<SubordinateIds> {
   if (process.geteuid?.() === 0) {
     if (!/^\s*0\s+0\s+4294967295\s*$/.test(readProc('self/uid_map') ?? ''))
       throw missing('root of a container with its own ids cannot pass on other ids')
-    const range = { first: firstOfRoot + (process.pid % ranges) * wanted, count: wanted }
+    const range = rangeOfRoot()
     return { users: range, groups: range }
   }
   for (const name of ['newuidmap', 'newgidmap']) {
@@ -39,32 +48,30 @@ export async function findSubordinateIds(): Promise<SubordinateIds> {
   return { users: rangeIn('/etc/subuid'), groups: rangeIn('/etc/subgid') }
 }
 
-function rangeIn(file: string): SubordinateIds['users'] {
-  const { username, uid } = userInfo()
-  const found = subordinateRange(readText(file), [username, String(uid)])
+/** Differs for each Bale process: builds that run at the same time share no ids. */
+function rangeOfRoot(): IdRange {
+  const candidates = Array.from({ length: ranges }, (_, n) => firstOfRoot + ((process.pid + n) % ranges) * wanted)
+  const first = firstFree(candidates, wanted, [...subordinateRanges(), ...localAccounts(), ...mappedRanges()])
+  if (first === undefined) throw missing('all ids of this machine are taken')
+  return { first, count: wanted }
+}
+
+function rangeIn(file: string): IdRange {
+  const uid = process.geteuid?.() ?? 0
+  const name = ownName()
+  if (name === undefined) {
+    const fix = `as root: useradd --uid ${uid} NAME, which also gives it subordinate ids`
+    throw missing(`your user ${uid} has no account, which newuidmap needs`, fix)
+  }
+  const found = subordinateRange(linesOf(file).join('\n'), [name, String(uid)])
   if (found !== undefined) return found
-  throw missing(
-    `your user has fewer than ${wanted} subordinate ids in ${file}`,
-    `as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
-  )
+  throw missing(`your user has fewer than ${wanted} subordinate ids in ${file}`, addSubordinateIds(name))
 }
 
 /** The first range of a user that is large enough, in a file of subuid(5). Undefined if there is none. */
-export function subordinateRange(text: string, names: readonly string[]): SubordinateIds['users'] | undefined {
-  for (const line of text.split('\n')) {
-    const [name = '', first = '', count = ''] = line.trim().split(':')
-    if (!names.includes(name) || !/^\d{1,10}$/.test(first) || !/^\d{1,10}$/.test(count)) continue
-    if (Number(count) >= wanted) return { first: Number(first), count: wanted }
-  }
-  return undefined
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'latin1')
-  } catch {
-    return ''
-  }
+export function subordinateRange(text: string, names: readonly string[]): IdRange | undefined {
+  const found = parseSubordinate(text).find(({ owner, count }) => names.includes(owner) && count >= wanted)
+  return found && { first: found.first, count: wanted }
 }
 
 const missing = (why: string, fix = 'build on a machine, as an ordinary user with subordinate ids'): BaleError =>

@@ -1,4 +1,5 @@
 import { BaleError, type ErrorCode, isErrno } from '../errors.ts'
+import { addSubordinateIds, ownName } from '../processes/host-ids.ts'
 import type { Failure } from './run-command.ts'
 
 /**
@@ -22,7 +23,9 @@ const advice: readonly { said: RegExp; code: ErrorCode; fix: string }[] = [
   {
     said: /\/etc\/sub[ug]id|newuidmap|newgidmap/,
     code: 'engine',
-    fix: 'give your user subordinate ids: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER"',
+    get fix() {
+      return addSubordinateIds(ownName() ?? 'USER')
+    },
   },
   {
     said: /cannot create .*Permission denied|cannot change directory .*Permission denied/,

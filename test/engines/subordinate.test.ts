@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { subordinateRange } from '../../lifecycle/engines/subordinate.ts'
+import { findSubordinateIds, subordinateRange } from '../../lifecycle/engines/subordinate.ts'
+import { addSubordinateIds } from '../../lifecycle/processes/host-ids.ts'
+import { failureOf } from '../helpers/failure.ts'
 
 // subuid(5): a name or a number, the first id, how many.
 describe('subordinateRange', () => {
@@ -22,4 +27,54 @@ describe('subordinateRange', () => {
     'takes nothing from %j',
     text => expect(first(text)).toBeUndefined(),
   )
+})
+
+describe('addSubordinateIds', () => {
+  const range = (...taken: [first: number, count: number][]) =>
+    / (\d+-\d+) --add-subgids \1 dev$/.exec(
+      addSubordinateIds(
+        'dev',
+        taken.map(([first, count]) => ({ first, count })),
+      ),
+    )?.[1]
+
+  it('proposes ids that no other user has', () => {
+    expect(range()).toBe('100000-165535')
+    expect(range([0, 1], [100_000, 65_536])).toBe('165536-231071')
+    expect(range([165_536, 65_536], [100_000, 65_536], [231_072, 10])).toBe('231082-296617')
+    // A range behind a gap, and an account in the gap.
+    expect(range([100_000, 10], [300_000, 4_000_000_000])).toBe('100010-165545')
+    expect(range([100_000, 10], [100_500, 1], [300_000, 10])).toBe('100501-166036')
+  })
+
+  it('proposes none where none are left', () => {
+    expect(addSubordinateIds('dev', [{ first: 100_000, count: 4_294_860_000 }])).toContain('former users')
+  })
+})
+
+describe.runIf(process.geteuid?.() === 0)('findSubordinateIds', () => {
+  it('finds for root ids that no running process has', async () => {
+    const { users } = await findSubordinateIds()
+    expect(await findSubordinateIds()).toEqual({ users, groups: users })
+    const holder = spawn('unshare', ['--user', 'sh', '-c', 'echo ready; read -r _'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    try {
+      await once(holder.stdout, 'data')
+      writeFileSync(`/proc/${holder.pid}/uid_map`, `0 0 1\n1 ${users.first} ${users.count}\n`)
+      expect((await findSubordinateIds()).users.first).not.toBe(users.first)
+    } finally {
+      holder.stdin.end()
+      await once(holder, 'exit')
+    }
+  })
+
+  it('says so if the user has no account', async () => {
+    process.seteuid?.(1_234_567)
+    const error = await failureOf(findSubordinateIds()).finally(() => process.seteuid?.(0))
+    expect(error).toMatchObject({
+      code: 'engine',
+      message: expect.stringContaining('1234567 has no account') as string,
+    })
+  })
 })
