@@ -65,6 +65,8 @@ printf '[[processes]]\\ntype = "web"\\ncommand = ["sh", "run.sh"]\\ndefault = tr
 
 interface Build {
   readonly script?: string
+  /** Further files of the source. */
+  readonly source?: Tree
   readonly image?: string
   readonly args?: readonly string[]
   readonly prefix?: readonly string[]
@@ -72,10 +74,10 @@ interface Build {
 
 async function build(
   builder: string,
-  { script = 'true', image = 'bale-test-extended', args = [], prefix }: Build = {},
+  { script = 'true', source = {}, image = 'bale-test-extended', args = [], prefix }: Build = {},
 ) {
   const dir = await temporaryDirectory()
-  await writeTree(dir, { 'run.sh': script })
+  await writeTree(dir, { 'run.sh': script, ...source })
   await chmod(dir, 0o755)
   const words = ['build', image, '--builder', builder, '--run-image', runImage, '--path', dir, ...args]
   return bale(words, prefix && { prefix })
@@ -161,6 +163,20 @@ suiteWith('a builder with image extensions', canExtend, () => {
     const third = await build(await makeBuilder('tool', changed))
     expect(third.output).toContain('installed anew')
     expect((await build(builder, { args: ['--clear-cache'] })).output).toMatch(extended)
+  })
+
+  it('extends again if the source has changed that RUN reads, and shows it to no other RUN', async () => {
+    const reading = await makeBuilder('cat /etc/wanted', {
+      'build.Dockerfile': asRoot('RUN cp /workspace/wanted /etc/wanted'),
+    })
+    expect((await build(reading, { source: { wanted: 'jq of one app\n' } })).output).toContain('jq of one app')
+    expect((await build(reading, { source: { wanted: 'curl of another\n' } })).output).toContain('curl of another')
+    const look = "RUN find / -name wanted 2>/dev/null | grep . && exit 9; ls /layers | tr '\\n' ' '; true"
+    const looking = await makeBuilder('true', { 'build.Dockerfile': asRoot(look) })
+    const looked = await build(looking, { source: { wanted: 'jq' } })
+    expect(looked.code, looked.output).toBe(0)
+    expect(looked.output).toContain('generated group.toml')
+    expect((await build(looking, { source: { wanted: 'curl' } })).output).toContain('extended as in an earlier build')
   })
 
   it('says which instruction fails, and builds nothing', async () => {

@@ -11,44 +11,42 @@ import { readExtendedImage } from '../../phases/extended-image.ts'
 import { proxiesOf } from '../../phases/proxies.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import type { ExtendKind } from '../../spec/extend-config.ts'
+import { formatGroup } from '../../spec/group.ts'
 import { writeSparseLayout } from '../../stores/layout/sparse.ts'
 import { platformApi } from '../api.ts'
 import { nodeRuntime } from '../builders/node-runtime.ts'
 import type { OpenBuild } from '../open-build.ts'
 import { lifecycleMounts, ownPhase, prepareLifecycle } from '../phase-sandbox.ts'
 import { paths } from '../workspace.ts'
-
-/** The image that a kind of Dockerfiles extends. */
-export interface ExtensionBase {
-  readonly image: Image
-  /** For ARG base_image. */
-  readonly name: string
-  /** Its unpacked layers, the lowest first. */
-  readonly rootfs: readonly string[]
-}
+import { type ExtensionBase, type ExtensionInputs, generatedOf } from './extension-inputs.ts'
 
 const [kaniko, extended] = ['/kaniko', '/extended']
 
 /**
- * Runs extender in a sandbox of the image to extend, as root of a user namespace. Dockerfiles are hostile: the sandbox sees the source and
- * the files of the phases, both read-only, and no credential.
+ * Runs extender in a sandbox of the image to extend, as root of a user namespace. Dockerfiles are hostile: the sandbox sees what its
+ * inputs say and the files of the phases, all read-only, and no credential.
  * @param dir a new directory for the sandbox and its result
  * @returns the image with the layers that the Dockerfiles make, and the directory that holds them
  * @throws BaleError 'engine' if this machine cannot make such a sandbox
  */
 export async function extendInSandbox(
   kind: ExtendKind,
-  base: ExtensionBase,
+  { base, extensions, seesSource }: ExtensionInputs,
   dir: string,
   { options, distribution, workspace, reporter, emulator }: OpenBuild,
   signal: AbortSignal,
 ): Promise<{ readonly image: Image; readonly dir: string }> {
   const { settings, limits, network = 'host' } = options
   const phases = { from: 'bale', dir: distribution.lifecycleDir, runtime: nodeRuntime(distribution) } as const
-  const places = { lifecycle: join(dir, 'lifecycle'), kaniko: join(dir, 'kaniko'), extended: join(dir, 'extended') }
+  const at = (name: string): string => join(dir, name)
+  const places = {
+    ...{ lifecycle: at('lifecycle'), kaniko: at('kaniko'), extended: at('extended') },
+    ...{ layers: at('layers'), generated: at('layers/generated') },
+  }
   await wrapErrno(dir, async () => {
     for (const path of [dir, ...Object.values(places)]) await mkdir(path, { recursive: true })
     await prepareLifecycle(places.lifecycle, phases)
+    await writeFile(join(places.layers, 'group.toml'), formatGroup({ buildpacks: [], extensions }))
     await writeBase(kind, base, places.kaniko, signal)
   })
   await removeLeftovers(dirname(workspace.dir))
@@ -64,9 +62,10 @@ export async function extendInSandbox(
   })
   const mounts: Mount[] = [
     ...(await lifecycleMounts(places.lifecycle, phases)),
-    { hostPath: workspace.layers, path: paths.layers, access: 'read-only' },
-    { hostPath: workspace.app, path: workspace.imagePaths.app, access: 'read-only' },
-    { hostPath: places.kaniko, path: kaniko, access: 'read-only' },
+    readOnly(places.layers, paths.layers),
+    readOnly(generatedOf(workspace), `${paths.layers}/generated`),
+    ...(seesSource ? [readOnly(workspace.app, workspace.imagePaths.app)] : []),
+    readOnly(places.kaniko, kaniko),
     { hostPath: places.extended, path: extended, access: 'read-write' },
   ]
   const argv = [
@@ -86,6 +85,8 @@ export async function extendInSandbox(
   const result = join(places.extended, kind)
   return { image: await readExtendedImage(result, base.image, process.geteuid?.()), dir: result }
 }
+
+const readOnly = (hostPath: string, path: string): Mount => ({ hostPath, path, access: 'read-only' })
 
 /** A killed build leaves files of subordinate ids, which its user cannot remove from outside of a namespace. */
 async function removeLeftovers(work: string): Promise<void> {
