@@ -44,9 +44,9 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   // Many repositories have a pyproject.toml that contains only settings of a linter.
   if (/^\[project\]/m.test(pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   if (await app.has('setup.py')) return { kind: 'package', file: 'setup.py' }
-  if (await isOlderPackage(app, pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   const listed = await app.firstOf(requirementsFiles)
   if (listed !== undefined) return { kind: 'requirements', files: [listed] }
+  if (await isOlderPackage(app, pyproject)) return { kind: 'package', file: 'pyproject.toml' }
   const misspelt = await findMisspelt(app)
   if (misspelt !== undefined) return { kind: 'misspelt', file: misspelt }
   const conda = await app.firstOf(condaFiles)
@@ -55,12 +55,17 @@ export async function findProject(app: App, env: Env): Promise<Project | undefin
   return file === undefined ? undefined : { kind: 'plain', file }
 }
 
-/** A package that pip builds, and that has its metadata in setup.cfg or in Flit's table, from before `[project]`. */
+/**
+ * A package that pip builds, and that has its requirements or modules in setup.cfg or in Flit's table, from before `[project]`. Metadata
+ * alone would install nothing.
+ */
 async function isOlderPackage(app: App, pyproject: string): Promise<boolean> {
   const document = parsed(pyproject)
   if (document['build-system'] === undefined) return false
   if (tableOf(tableOf(document['tool'])['flit'])['metadata'] !== undefined) return true
-  return /^\[(?:metadata|options)\]/m.test((await app.read('setup.cfg')) ?? '')
+  const sections = ((await app.read('setup.cfg')) ?? '').split(/^\[/m)
+  const options = sections.find(section => section.startsWith('options]')) ?? ''
+  return /^(?:install[_-]requires|packages|py[_-]modules)\s*[=:]/m.test(options)
 }
 
 /**

@@ -592,13 +592,40 @@ describe('packages', () => {
     [{ Pipfile: '' }, 'pipenv lock'],
     [{ 'setup.py': '' }, 'pip install --editable .'],
     [{ 'pyproject.toml': '[build-system]\n[project]\n' }, 'pip install --editable .'],
-    [{ 'pyproject.toml': '[build-system]\n', 'setup.cfg': '[metadata]\nname = shop\n' }, 'pip install --editable .'],
+    [
+      { 'pyproject.toml': '[build-system]\n', 'setup.cfg': '[metadata]\nname = shop\n[options]\npackages = find:\n' },
+      'pip install --editable .',
+    ],
     [{ 'pyproject.toml': '[build-system]\n[tool.flit.metadata]\nmodule = "shop"\n' }, 'pip install --editable .'],
   ])('of %j: %s', async (app, command) => {
     const { project, debian } = await pythonProject({ ...app, 'app.py': 'print()' })
     const { output, exitCode } = await project.build()
     expect(exitCode, output).toBe(0)
     expect(debian.commands).toContain(command)
+  })
+
+  it('are those of the requirements beside a setup.cfg, which would install other versions', async () => {
+    const { project, debian } = await pythonProject({
+      'pyproject.toml': '[build-system]\n',
+      'setup.cfg': '[options]\ninstall_requires =\n  flask\n',
+      'requirements/production.txt': 'flask==3.1.2\ngunicorn==23.0.0\n',
+      'app.py': 'app = Flask(__name__)',
+    })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(debian.commands).toContain('pip install -r requirements/production.txt')
+    expect(debian.commands).not.toContain('pip install --editable .')
+  })
+
+  it('are none for a setup.cfg that names neither requirements nor modules', async () => {
+    const { project, debian } = await pythonProject({
+      'pyproject.toml': '[build-system]\n',
+      'setup.cfg': '[metadata]\nname = shop\n[mypy]\npackages = shop\n',
+      'app.py': 'print()',
+    })
+    const { output, exitCode } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(debian.commands.filter(line => line.startsWith('pip install'))).toEqual([])
   })
 
   it.each([
