@@ -171,12 +171,26 @@ suiteWith('a builder with image extensions', canExtend, () => {
     })
     expect((await build(reading, { source: { wanted: 'jq of one app\n' } })).output).toContain('jq of one app')
     expect((await build(reading, { source: { wanted: 'curl of another\n' } })).output).toContain('curl of another')
-    const look = "RUN find / -name wanted 2>/dev/null | grep . && exit 9; ls /layers | tr '\\n' ' '; true"
+    const look = 'RUN ls -R /w* | grep -x wanted && exit 9; echo /layers/*'
     const looking = await makeBuilder('true', { 'build.Dockerfile': asRoot(look) })
     const looked = await build(looking, { source: { wanted: 'jq' } })
     expect(looked.code, looked.output).toBe(0)
-    expect(looked.output).toContain('generated group.toml')
+    expect(looked.output).toContain('/layers/generated /layers/group.toml')
     expect((await build(looking, { source: { wanted: 'curl' } })).output).toContain('extended as in an earlier build')
+  })
+
+  it('RUN can replace the certificate authorities of the image, and finds those of this machine by variables', async () => {
+    const [at, own] = ['/etc/ssl/certs/ca-certificates.crt', 'of a package']
+    const install = `mkdir -p /etc/ssl/certs && echo ${own} >/etc/new && mv /etc/new ${at}`
+    const builder = await makeBuilder('true', {
+      'build.Dockerfile': asRoot(`RUN ${install} && grep -q CERTIFICATE "$SSL_CERT_FILE" && cat "$APT_CONFIG"`),
+      'run.Dockerfile': asRoot(`RUN ${install}`),
+    })
+    const dir = await temporaryDirectory()
+    const built = await build(builder, { image: `oci:${dir}:latest` })
+    expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('Acquire::https::CaInfo "/kaniko/ca-certificates.crt";')
+    expect((await extensionLayers(dir))[0]).toHaveProperty([at], '0:0 644')
   })
 
   it('says which instruction fails, and builds nothing', async () => {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
+import { bundleVariables } from '../phases/authorities.ts'
 import { giveTree } from '../layers/tree/give.ts'
 import { type PhaseRunner, type RunLimits, engineRunner } from '../phase-runner.ts'
 import { escapeId } from '../spec/ids.ts'
@@ -98,14 +99,6 @@ function mountsOf(phase: 'detect' | 'build', { workspace, caBundle }: ContainerB
 
 /** The image's certificate authorities. Package clients look for others in the job's SSL_CERT_FILE. */
 const ownBundle = '/etc/ssl/certs/ca-certificates.crt'
-const bundleVariables = [
-  'CARGO_HTTP_CAINFO',
-  'CURL_CA_BUNDLE',
-  'GIT_SSL_CAINFO',
-  'NODE_EXTRA_CA_CERTS',
-  'PIP_CERT',
-  'SSL_CERT_FILE',
-]
 
 /** Makes the buildpacks directory for detector and builder: links to the image's buildpacks, and copies of others. */
 async function prepareDirectories({ environment, workspace, caBundle }: ContainerBuild): Promise<void> {
@@ -113,9 +106,8 @@ async function prepareDirectories({ environment, workspace, caBundle }: Containe
   const { tmp } = ownOf(workspace)
   // Buildpacks do not inherit such variables. /tmp itself belongs to the job.
   const tmpDir = { name: 'TMPDIR', value: tmp, suffix: 'override' } as const
-  const authorities = (caBundle === undefined || caBundle === ownBundle ? [] : bundleVariables).map(name => {
-    return { name, value: caBundle ?? '', suffix: 'default' } as const
-  })
+  const variables = caBundle === undefined || caBundle === ownBundle ? {} : bundleVariables(caBundle)
+  const authorities = Object.entries(variables).map(([name, value]) => ({ name, value, suffix: 'default' }) as const)
   await wrapErrno(cnb, async () => {
     await writeBuildConfig(join(cnb, 'build-config', 'env'), [...environment.buildConfig, tmpDir, ...authorities])
     for (const module of environment.buildpacks) {

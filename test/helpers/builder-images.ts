@@ -52,6 +52,7 @@ const programs = [
   'chmod',
   'chown',
   'mknod',
+  'mv',
   'sleep',
   'stat',
   'rm',

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Mount } from '../../engines/engine.ts'
 import { findSubordinateIds, removeMapped } from '../../engines/subordinate.ts'
@@ -7,6 +7,7 @@ import { wrapErrno } from '../../files/wrap-errno.ts'
 import { type Image, makeImage } from '../../image/image.ts'
 import { ownersFile, readOwners } from '../../layers/tree/owners.ts'
 import { runPhaseBinary } from '../../phase-runner.ts'
+import { bundleVariables } from '../../phases/authorities.ts'
 import { readExtendedImage } from '../../phases/extended-image.ts'
 import { proxiesOf } from '../../phases/proxies.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
@@ -56,7 +57,6 @@ export async function extendInSandbox(
     landlock: distribution.landlock,
     limits,
     emulator,
-    caBundle: settings.caBundle,
     onWarning: warning => reporter.event({ type: 'warning', ...warning }),
     asRoot: true,
   })
@@ -73,8 +73,12 @@ export async function extendInSandbox(
     ...['-app', workspace.imagePaths.app, '-layers', paths.layers],
     ...['-analyzed', `${kaniko}/analyzed.toml`, '-extended', extended],
   ]
+  const ofNetwork =
+    network === 'none'
+      ? {}
+      : { ...proxiesOf(settings.environment), ...(await showAuthorities(settings.caBundle, places.kaniko)) }
   const env = {
-    ...(network === 'none' ? {} : proxiesOf(settings.environment)),
+    ...ofNetwork,
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/root',
     CNB_PLATFORM_API: platformApi,
@@ -84,6 +88,23 @@ export async function extendInSandbox(
   await runPhaseBinary('extend', engine, run, reporter, {}, signal)
   const result = join(places.extended, kind)
   return { image: await readExtendedImage(result, base.image, process.geteuid?.()), dir: result }
+}
+
+/**
+ * Gives RUN the certificate authorities of this machine by variables: a mount at their usual place would keep RUN from installing
+ * ca-certificates, which replaces that file. apt has no variable but one for a settings file.
+ * @param dir is mounted as `kaniko`
+ */
+async function showAuthorities(caBundle: string | undefined, dir: string): Promise<Record<string, string>> {
+  if (caBundle === undefined) return {}
+  const [bundle, apt] = ['ca-certificates.crt', 'apt.conf']
+  await wrapErrno(caBundle, async () => writeFile(join(dir, bundle), await readFile(caBundle)))
+  await writeFile(join(dir, apt), `Acquire::https::CaInfo "${kaniko}/${bundle}";\n`)
+  // USER of a Dockerfile may be anyone.
+  await chmod(dir, 0o755)
+  for (const name of [bundle, apt]) await chmod(join(dir, name), 0o644)
+  const variables = { ...bundleVariables(`${kaniko}/${bundle}`), APT_CONFIG: `${kaniko}/${apt}` }
+  return Object.fromEntries(Object.entries(variables).map(([name, value]) => [`BALE_RUN_${name}`, value]))
 }
 
 const readOnly = (hostPath: string, path: string): Mount => ({ hostPath, path, access: 'read-only' })

@@ -8,6 +8,8 @@ import type { PhaseContext } from '../context.ts'
 import { applyDockerfile } from './apply.ts'
 import type { ExtensionDockerfile } from './dockerfiles.ts'
 
+const runPrefix = 'BALE_RUN_'
+
 /** The image that Dockerfiles are applied to: its name and its config. */
 interface Base {
   readonly reference: string
@@ -46,8 +48,16 @@ export async function applyAll(
       ...Object.entries({ base_image: reference, build_id: randomUUID(), user_id: String(uid), group_id: String(gid) }),
     ])
     log.event({ type: 'note', level: 'info', text: `Applying ${file.where}` })
-    const input = { ...file, args, config, env: proxiesOf(env), supervisor, reporter: log }
+    const input = { ...file, args, config, env: { ...proxiesOf(env), ...runVariables(env) }, supervisor, reporter: log }
     config = await onApplied(file, await applyDockerfile(input, signal))
   }
   return config
+}
+
+/** What `bale build` sets for RUN, such as the place of certificate authorities. Variables of the phases themselves do not reach RUN. */
+function runVariables(env: PhaseContext['env']): Record<string, string> {
+  const entries = Object.entries(env).flatMap(([name, value]): [string, string][] =>
+    name.startsWith(runPrefix) && value !== undefined ? [[name.slice(runPrefix.length), value]] : [],
+  )
+  return Object.fromEntries(entries)
 }
