@@ -27,7 +27,7 @@ import { provideClassData } from './class-data.ts'
 import { startsInPlace } from './declared-start.ts'
 import { type BuildTools, placeArtifact, startDistribution, startExploded, startWebApplication } from './image-files.ts'
 import { startInPlace } from './in-place.ts'
-import { provideJdk, provideJre, provideLaunchProgram } from './jdk.ts'
+import { provideJre, provideLaunchProgram } from './jdk.ts'
 import { launchScript } from './launch-script.ts'
 import { buildWithLeiningen } from './leiningen.ts'
 import { buildWithMaven, openMaven } from './maven.ts'
@@ -36,7 +36,7 @@ import { buildWithSbt } from './sbt.ts'
 import { warnOfUnusedSettings } from './spring-boot.ts'
 import type { ImageFiles } from './start.ts'
 import { checkTomcatSettings } from './tomcat.ts'
-import { vendorOffers, chooseJava } from './vendor-builds.ts'
+import { chooseJava, installJava, vendorOffers } from './vendor-builds.ts'
 import { chooseVersion, dumpsReproducibly, javaReleases, olderRelease } from './version.ts'
 
 /** Applications in Java and other JVM languages, with the build tools of buildToolOf. */
@@ -102,8 +102,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const ready = tool === undefined ? await findReady(app) : undefined
   checkTomcatSettings(env)
   const archive = await DebianArchive.open(context, temp, { older: olderRelease(chosen.major) })
-  const { major, ...sources } = await chooseJava(context, archive, chosen, temp)
-  const jdk = await provideJdk(context, sources.jdk)
+  const { major, jdk, jre: source } = await installJava(context, await chooseJava(context, archive, chosen, temp))
   const tools = { archive, jdk, temp }
   const built = tool === 'maven' ? await buildWithMaven(context, tools) : undefined
   if (tool === 'gradle') await buildWithGradle(context, { jdk, temp, gradle })
@@ -119,7 +118,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
       `Java ${major} writes different class data each time, so builds without the previous image differ in that layer`,
       'Use Java 21 or newer, or leave BP_JVM_CDS_ENABLED out.',
     )
-  const jre = await provideJre(context, sources.jre, { major, jdk, isRun: files.training !== undefined })
+  const jre = await provideJre(context, source, { major, jdk, isRun: files.training !== undefined })
   const switches = [...(files.switches ?? [])]
   if (jre !== undefined && files.training !== undefined)
     switches.push(await provideClassData(context, jre, files.training, switches))

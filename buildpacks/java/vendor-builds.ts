@@ -1,8 +1,9 @@
 import type { DebianArchive } from '../debian/archive.ts'
 import { newestFirst, resolveBuild } from '../mise/builds.ts'
-import { hasMise, Mise, type MiseTool } from '../mise/mise.ts'
+import { hasMise, Mise, type MiseTool, UntrustedArchive } from '../mise/mise.ts'
 import { type BuildContext, BuildpackError, type Offer, withTempDir } from '../sdk/index.ts'
 import { debianJava, type JavaSource, vendorJava } from './java-source.ts'
+import { type Jdk, provideJdk } from './jdk.ts'
 import { type BuildWish, isExact, isStartOf, usualVendor } from './vendor.ts'
 import { type ChosenVersion, debianVersions, javaReleases, majorOf, type Major } from './version.ts'
 
@@ -26,6 +27,8 @@ export interface ChosenJava {
   readonly jdk: JavaSource
   /** The JRE from which the image gets its own. */
   readonly jre: JavaSource
+  /** Debian's, with a warning about the error, for a vendor's build that cannot be installed; undefined if it is no substitute. */
+  readonly instead?: (error: BuildpackError) => Promise<ChosenJava>
 }
 
 /**
@@ -38,18 +41,43 @@ export async function chooseJava(
   chosen: ChosenVersion,
   temp: string,
 ): Promise<ChosenJava> {
-  const { major, why, instead, unknownVendor, wish } = chosen
+  const { major, why, wish } = chosen
   const { log } = context
-  const debian = async (): Promise<ChosenJava> => ({
+  const packages = async (): Promise<ChosenJava> => ({
     major,
     jdk: await debianJava(context, archive, `openjdk-${major}-jdk-headless`),
     jre: await debianJava(context, archive, `openjdk-${major}-jre-headless`),
   })
-  const vendors = wish && (await findBuild(context, wish, { debian, temp, debianMajor: major }))
-  if (vendors !== undefined) {
-    log.info(`Java ${vendors.jdk.shown}: ${why}`)
-    return vendors
+  const debian = (): Promise<ChosenJava> => {
+    tellOfDebians(context, chosen)
+    return packages()
   }
+  if (wish === undefined || (await isDebians(wish, major, packages))) return debian()
+  const { where, value, isRequired } = wish
+  const otherwise = (error: BuildpackError): Promise<ChosenJava> => {
+    log.warning(
+      `${where} asks for Java ${value}, which cannot be had (${error.message}): Debian's Java ${major} builds and runs the application`,
+      error.fix,
+    )
+    return debian()
+  }
+  try {
+    const source = await findBuild(context, wish, temp)
+    log.info(`Java ${source.shown}: ${why}`)
+    const found = { major: majorOf(source.version) ?? wish.major, jdk: source, jre: source }
+    return isRequired ? found : { ...found, instead: otherwise }
+  } catch (error) {
+    if (!(error instanceof BuildpackError)) throw error
+    if (!isRequired) return otherwise(error)
+    throw new BuildpackError(`Java ${value}: ${error.message}`, {
+      where,
+      fix: [error.fix, `write ${debianVersions}`].filter(Boolean).join('; '),
+      cause: error,
+    })
+  }
+}
+
+function tellOfDebians({ log }: BuildContext, { major, why, instead, unknownVendor }: ChosenVersion): void {
   log.info(`Java ${major}: ${why}`)
   if (unknownVendor !== undefined)
     log.warning(`there are no builds of ${unknownVendor} here: Debian's OpenJDK builds and runs the application`)
@@ -60,49 +88,43 @@ export async function chooseJava(
     )
   }
   if (major === '11') log.warning('Debian no longer fixes Java 11', 'Use 17 or newer if the application works with it.')
-  return debian()
 }
 
-interface Alternatives {
-  readonly debian: () => Promise<ChosenJava>
-  readonly debianMajor: Major
-  readonly temp: string
+type Wish = NonNullable<ChosenVersion['wish']>
+
+/** Whether Debian's packages are a release that the request accepts. */
+async function isDebians(
+  { vendor, version, major }: Wish,
+  debianMajor: Major,
+  packages: () => Promise<ChosenJava>,
+): Promise<boolean> {
+  if (vendor !== undefined || debianMajor !== major || !javaReleases.some(({ minor }) => minor === major)) return false
+  return isStartOf(version, (await packages()).jdk.shown)
 }
 
-/** @returns undefined if Debian's Java is the one */
-async function findBuild(
+async function findBuild(context: BuildContext, wish: Wish, temp: string): Promise<JavaSource> {
+  const { vendor, version } = wish
+  const mise = new Mise(context, tool, temp)
+  const build = await resolveBuild(context, mise, {
+    layer: 'jdk-build',
+    text: `${vendor ?? usualVendor} ${version}`,
+    isExact: isExact(version) && vendor !== 'zulu',
+    choose: builds => chooseBuild(builds, wish),
+  })
+  return vendorJava(context, mise, build)
+}
+
+/** Puts the chosen JDK into a build layer, or the one that replaces it if it cannot be installed. */
+export async function installJava(
   context: BuildContext,
-  wish: NonNullable<ChosenVersion['wish']>,
-  { debian, debianMajor, temp }: Alternatives,
-): Promise<ChosenJava | undefined> {
-  const { vendor, version, major, where, value, isRequired } = wish
-  if (vendor === undefined && debianMajor === major && javaReleases.some(({ minor }) => minor === major)) {
-    const { jdk } = await debian()
-    if (isStartOf(version, jdk.shown)) return undefined
-  }
+  { major, jdk, jre, instead }: ChosenJava,
+): Promise<{ readonly major: Major; readonly jdk: Jdk; readonly jre: JavaSource }> {
   try {
-    const mise = new Mise(context, tool, temp)
-    const build = await resolveBuild(context, mise, {
-      layer: 'jdk-build',
-      text: `${vendor ?? usualVendor} ${version}`,
-      isExact: isExact(version) && vendor !== 'zulu',
-      choose: builds => chooseBuild(builds, wish),
-    })
-    const source = vendorJava(context, mise, build)
-    return { major: majorOf(source.version) ?? major, jdk: source, jre: source }
+    return { major, jdk: await provideJdk(context, jdk), jre }
   } catch (error) {
-    if (!(error instanceof BuildpackError)) throw error
-    if (isRequired)
-      throw new BuildpackError(`Java ${value}: ${error.message}`, {
-        where,
-        fix: [error.fix, `write ${debianVersions}`].filter(Boolean).join('; '),
-        cause: error,
-      })
-    context.log.warning(
-      `${where} asks for Java ${value}, which cannot be had (${error.message}): Debian's Java ${debianMajor} builds and runs the application`,
-      error.fix,
-    )
-    return undefined
+    // An archive that somebody may have changed is no reason to go on with another one.
+    if (instead === undefined || !(error instanceof BuildpackError) || error instanceof UntrustedArchive) throw error
+    return installJava(context, await instead(error))
   }
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { formatToml } from '../../lifecycle/spec/toml.ts'
 import { bundledNpm } from '../npm/bundled.ts'
 import { Registry } from '../npm/registry.ts'
-import { type BuildContext, BuildpackError, mirrorOf } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, mirrorOf, type RunOptions } from '../sdk/index.ts'
 
 const version = '2026.9.15'
 /** npm's package with the program, and its digest. The package for arm64 is not in npm's registry. */
@@ -23,6 +23,11 @@ export interface MiseTool {
   /** `https://github.com`: each may have a mirror. */
   readonly hosts: readonly string[]
 }
+
+/** An archive that is not the published one, or that has no published digest. Nothing else may be used in its place without a word. */
+export class UntrustedArchive extends BuildpackError {}
+
+const fix = 'check the network; BP_DEPENDENCY_MIRROR can name a mirror that this build can reach'
 
 /** Whether mise has a program for the architecture. */
 export const hasMise = (arch: string): boolean => packages[arch] !== undefined
@@ -45,7 +50,7 @@ export class Mise {
 
   /** The names of all builds for this machine: `temurin-21.0.5+11.0.LTS`. */
   async list(): Promise<string[]> {
-    const { stdout } = await this.#run(['ls-remote', '--json', this.#tool.name], true)
+    const { stdout } = await this.#run(['ls-remote', '--json', this.#tool.name], { quiet: true })
     const found = JSON.parse(stdout) as readonly { readonly version: string }[]
     return found.map(build => build.version)
   }
@@ -53,28 +58,35 @@ export class Mise {
   /**
    * Installs a build that `list` has.
    * @param dir does not exist yet
-   * @throws BuildpackError if the archive is not the published one
+   * @throws UntrustedArchive if the archive is not the published one
+   * @throws BuildpackError if it is out of reach
    */
   async install(build: string, dir: string): Promise<void> {
     const { name, archives } = this.#tool
     const options = archives === undefined ? '' : `[asset_pattern=${archives}]`
-    const { stderr } = await this.#run(['install-into', `${name}${options}@${build}`, dir])
+    const args = ['install-into', `${name}${options}@${build}`, dir] as const
+    const { exitCode, stderr } = await this.#run(args, { allowFailure: true })
+    if (/checksum mismatch/i.test(stderr))
+      throw new UntrustedArchive(`the archive of ${name} ${build} does not have its published digest`, {
+        fix: 'build again; if the error stays, check the mirror or proxy that the archive comes from',
+      })
+    if (exitCode !== 0) throw new BuildpackError(`mise ${args.join(' ')} failed with exit status ${exitCode}`, { fix })
     // mise also takes an archive without a published digest.
     if (/\bchecksum\b/.test(stderr)) return
-    throw new BuildpackError(`${name} ${build} has no published digest, so its archive cannot be checked`, {
+    throw new UntrustedArchive(`${name} ${build} has no published digest, so its archive cannot be checked`, {
       fix: 'ask for another version or vendor',
     })
   }
 
-  async #run(args: readonly [string, ...string[]], quiet = false) {
+  async #run(args: readonly [string, ...string[]], options: Pick<RunOptions, 'quiet' | 'allowFailure'>) {
     const { program, env } = await (this.#ready ??= this.#prepare())
     return this.#context.run([program, ...args], {
       // In the application's directory mise would read its mise.toml, which may name tools and run programs.
       cwd: this.#temp,
       env,
-      quiet,
       name: `mise ${args.join(' ')}`,
-      fix: 'check the network; BP_DEPENDENCY_MIRROR can name a mirror that this build can reach',
+      fix,
+      ...options,
     })
   }
 

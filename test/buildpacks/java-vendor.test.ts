@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest'
 import type { DebianArchive } from '../../buildpacks/debian/archive.ts'
 import { linkArguments } from '../../buildpacks/java/jdk.ts'
 import { parseRequest } from '../../buildpacks/java/vendor.ts'
-import { chooseBuild, chooseJava, vendorOffers } from '../../buildpacks/java/vendor-builds.ts'
+import {
+  chooseBuild,
+  type ChosenJava,
+  chooseJava,
+  installJava,
+  vendorOffers,
+} from '../../buildpacks/java/vendor-builds.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
 import { App } from '../../buildpacks/sdk/index.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -34,8 +40,8 @@ async function machine() {
   const choose = async (tree: Tree, env: Record<string, string> = {}) => {
     const app = join(dir, 'app')
     await writeTree(app, tree)
-    const chosen = await chooseJava(context, archive, await chooseVersion(new App(app), env), dir)
-    return { major: chosen.major, shown: chosen.jdk.shown, components: chosen.jre.components }
+    const { major, jdk, jre, instead } = await chooseJava(context, archive, await chooseVersion(new App(app), env), dir)
+    return { major, shown: jdk.shown, components: jre.components, jdk, instead }
   }
   return { ...mise, choose }
 }
@@ -156,6 +162,40 @@ describe('Java', () => {
         fix: `${list ? 'the nearest is temurin-21.0.10+7.0.LTS' : 'check the network'}; write 11, 17, 21 or 25, which Debian has`,
       })
     }
+  })
+
+  it('of a file is Debian’s with a warning where the vendor’s archive is out of reach', async () => {
+    const { choose, context, dir, output, state } = await machine()
+    const env = { SSL_CERT_FILE: join(dir, 'certificates.pem') }
+    await writeTree(dir, { 'certificates.pem': '', 'jdk/jdk/lib/security/cacerts': '' })
+    state.installation = { exitCode: 1, stderr: 'error sending request' }
+    const { jdk, instead } = await choose({ '.sdkmanrc': 'java=21.0.5-tem\n' })
+    const debians = { ...jdk, shown: 'Debian’s', key: {}, unpack: () => Promise.resolve(), version: '21.0.9' }
+    const install = (more: Pick<ChosenJava, 'instead'>) =>
+      installJava({ ...context, env }, { major: '21', jdk, jre: jdk, ...more })
+    const replaced = await install({
+      instead: async error => ({ ...(await instead?.(error)), major: '21', jdk: debians, jre: debians }),
+    })
+    expect(replaced).toMatchObject({ jdk: { version: '21.0.9' }, jre: { shown: 'Debian’s' } })
+    expect(output()).toContain('.sdkmanrc asks for Java 21.0.5-tem, which cannot be had (mise install-into')
+    expect(await failureOf(install({}))).toMatchObject({ fix: expect.stringContaining('check the network') as string })
+
+    for (const installation of [
+      { exitCode: 1, stderr: 'Checksum mismatch for file jdk.tar.gz' },
+      { exitCode: 0, stderr: 'extract jdk.tar.gz' },
+    ]) {
+      state.installation = installation
+      const refused = install({ instead: () => Promise.reject(new Error('nothing replaces it')) })
+      expect(await failureOf(refused)).toMatchObject({ message: expect.stringContaining('published digest') as string })
+    }
+  })
+
+  it('has no substitute where a setting or the only version requires it', async () => {
+    const insteadOf = async (tree: Tree, env?: Record<string, string>) =>
+      (await (await machine()).choose(tree, env)).instead
+    expect(await insteadOf({ '.sdkmanrc': 'java=21.0.5-tem\n' })).toBeDefined()
+    expect(await insteadOf({ '.java-version': '26' })).toBeUndefined()
+    expect(await insteadOf({}, { BP_JVM_VERSION: '21.0.5-tem' })).toBeUndefined()
   })
 
   it('of a vendor that is not known is Debian’s with a warning', async () => {

@@ -9,7 +9,11 @@ export interface FakeMise {
   /** The commands that mise gets. */
   readonly commands: string[]
   /** The builds that mise lists; undefined if its list is out of reach. It may change between builds. */
-  readonly state: { list: readonly string[] | undefined }
+  readonly state: {
+    list: readonly string[] | undefined
+    /** The result of an installation; the default is a success. */
+    installation?: { readonly exitCode: number; readonly stderr: string }
+  }
   readonly output: () => string
 }
 
@@ -39,7 +43,11 @@ export async function fakeMise(list: readonly string[]): Promise<FakeMise> {
     layer,
     seal: () => {},
     run: (argv: readonly string[]) => {
+      // Java's programs, which succeed.
+      if (argv[0] !== join(dir, 'mise/bin/mise')) return Promise.resolve({ exitCode: 0, stdout: '', stderr: '' })
       commands.push(argv.slice(1).join(' ').replaceAll(dir, ''))
+      if (argv[1] === 'install-into' && state.installation)
+        return Promise.resolve({ stdout: '', ...state.installation })
       if (state.list === undefined) throw new BuildpackError('mise ls-remote failed', { fix: 'check the network' })
       const stdout = JSON.stringify(state.list.map(version => ({ version })))
       return Promise.resolve({ exitCode: 0, stdout, stderr: 'checksum' })
