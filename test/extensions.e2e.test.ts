@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, chown, cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -17,6 +17,7 @@ import { startRegistry } from './helpers/registry.ts'
 import { type Available, suiteWith } from './helpers/skip.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
+import { userWithIds } from './helpers/user.ts'
 
 // `bale build` with a builder whose image extensions change the build image and the run image.
 
@@ -246,22 +247,6 @@ describe('an image extension that selects a run image', () => {
   })
 })
 
-/** Starts a program as an ordinary user of this machine, with these lines in /etc/subuid and /etc/subgid. */
-async function ordinaryUser(subordinate: string): Promise<readonly string[]> {
-  const dir = await temporaryDirectory()
-  await chmod(dir, 0o755)
-  await writeFile(join(dir, 'ids'), subordinate)
-  await cp('/etc/passwd', join(dir, 'passwd'))
-  await writeFile(join(dir, 'passwd'), `baletest:x:54321:54322::${dir}/home:/bin/sh\n`, { flag: 'a' })
-  await writeTree(dir, { 'home/.config/keep': '' })
-  for (const path of ['home', 'home/.config', 'home/.config/keep']) await chown(join(dir, path), 54_321, 54_322)
-  const script = `touch /etc/subuid /etc/subgid; for file in subuid subgid; do mount --bind "$1/ids" /etc/$file || exit; done
-mount --bind "$1/passwd" /etc/passwd || exit
-home=$1/home; shift
-exec setpriv --reuid 54321 --regid 54322 --clear-groups env -u XDG_CACHE_HOME -u XDG_DATA_HOME -u XDG_CONFIG_HOME HOME="$home" TMPDIR=/tmp "$@"`
-  return ['unshare', '--mount', '--', 'sh', '-c', script, 'sh', dir]
-}
-
 const canBecome: Available<true> =
   isRoot && spawnSync('sh', ['-c', 'command -v newuidmap setpriv']).status === 0
     ? { state: 'available', value: true }
@@ -269,7 +254,7 @@ const canBecome: Available<true> =
 
 suiteWith('an ordinary user', canBecome, () => {
   it('with subordinate ids extends images, and no file of theirs stays', async () => {
-    const prefix = await ordinaryUser('baletest:300000:65536\n')
+    const prefix = await userWithIds('baletest:300000:65536\n')
     const builder = await makeBuilder('tool', tool)
     const script = 'cat /srv/data/*'
     const built = await build(builder, { script, prefix })
@@ -283,7 +268,7 @@ suiteWith('an ordinary user', canBecome, () => {
   })
 
   it('without subordinate ids gets an error that says how to have them', async () => {
-    const prefix = await ordinaryUser('')
+    const prefix = await userWithIds('')
     const built = await build(await makeBuilder('tool', tool), { prefix })
     expect(built.code).not.toBe(0)
     expect(built.stderr).toContain('your user has fewer than 65535 subordinate ids in /etc/subuid')

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { BaleError } from '../errors.ts'
+import { BaleError, isErrno } from '../errors.ts'
+import { removeTree } from '../files/remove.ts'
 import { findProgram } from '../processes/find-program.ts'
 import {
   type IdRange,
@@ -126,4 +127,20 @@ export function removeMapped(ids: SubordinateIds, paths: readonly string[]): voi
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const [program = '', ...args] = [...mapperArgv(ids, owner), ...mappedNamespaces, 'rm', '-rf', '--', ...paths]
   spawnSync(program, args, { env: { PATH: systemPath }, cwd: '/', stdio: 'ignore', timeout: 600_000 })
+}
+
+/**
+ * Removes a tree that may contain directories of such ids, as a killed build leaves them.
+ * @param remove what is tried first
+ */
+export async function removeLeftover(path: string, remove = removeTree): Promise<void> {
+  try {
+    await remove(path)
+  } catch (error) {
+    if (!(error instanceof BaleError && isErrno(error.cause, 'EACCES', 'EPERM'))) throw error
+    const ids = await findSubordinateIds().catch(() => undefined)
+    if (ids === undefined) throw error
+    removeMapped(ids, [path])
+    await remove(path)
+  }
 }

@@ -1,13 +1,13 @@
 import { lstatSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeLeftover } from '../engines/subordinate.ts'
 import { isErrno } from '../errors.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName, leaseState } from '../files/lease.ts'
 import { requireOwn } from '../files/own-directory.ts'
 import { readSmall } from '../files/read.ts'
 import { OpenDirectory } from '../files/open-directory.ts'
-import { removeTree } from '../files/remove.ts'
 import { walk } from '../layers/tree/walk.ts'
 import { identityFile, usersDir } from './app-cache.ts'
 import { extendedDir, unpackedLayersDir } from './builders/unpacked-layers.ts'
@@ -79,21 +79,25 @@ export async function diskUsage(cacheDir: string): Promise<UsageRecord[]> {
 /**
  * Removes and returns the entries that the rule selects. Builds may run meanwhile: entries in use stay. A build that starts at this
  * very moment finds no cache, or a complete one, since a directory is renamed before anything in it is deleted.
- * @throws BaleError 'filesystem' if something cannot be removed
+ * @throws BaleError 'filesystem' for the first entry that cannot be removed, after all others are
  */
 export async function prune(cacheDir: string, rule: PruneRule, now = Date.now()): Promise<UsageRecord[]> {
   const going = choose(await diskUsage(cacheDir), rule, now)
   // Builds clean this directory up if this process is killed.
   const aside = join(cacheDir, 'work')
   if (going.length > 0) await wrapErrno(aside, () => mkdir(aside, { recursive: true }))
-  for (const { path } of going) {
-    const moved = join(aside, leaseName())
-    await wrapErrno(path, () => rename(path, moved)).catch((error: { cause?: unknown }) => {
-      if (!isErrno(error.cause, 'ENOENT')) throw error // another process was faster
-    })
-    await removeTree(moved)
-  }
+  const failed: unknown[] = []
+  for (const { path } of going) await removeAside(path, aside).catch((error: unknown) => failed.push(error))
+  if (failed.length > 0) throw failed[0]
   return going
+}
+
+async function removeAside(path: string, aside: string): Promise<void> {
+  const moved = join(aside, leaseName())
+  await wrapErrno(path, () => rename(path, moved)).catch((error: { cause?: unknown }) => {
+    if (!isErrno(error.cause, 'ENOENT')) throw error // another process was faster
+  })
+  await removeLeftover(moved)
 }
 
 function choose(

@@ -1,6 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isPlainPath } from '../engines/mounts.ts'
+import { removeLeftover } from '../engines/subordinate.ts'
 import { BaleError } from '../errors.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { leaseName } from '../files/lease.ts'
@@ -79,7 +80,7 @@ export async function openWorkspace(cacheDir: string, app: string = paths.app): 
   await ownDirectory(cacheDir, 'XDG_CACHE_HOME')
   const base = join(cacheDir, 'work')
   await wrapErrno(base, () => mkdir(base, { recursive: true }))
-  for (const dir of [base, join(cacheDir, 'tmp')]) await removeStale(dir)
+  for (const dir of [base, join(cacheDir, 'tmp')]) await removeStale(dir, '', path => removeLeftover(path, removeSoon))
   const dir = join(base, leaseName())
   const workspace = {
     dir,

@@ -1,10 +1,14 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { chown, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { findSubordinateIds, subordinateRange } from '../../lifecycle/engines/subordinate.ts'
 import { addSubordinateIds } from '../../lifecycle/processes/host-ids.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { writeTree } from '../helpers/tree.ts'
+import { userWithIds } from '../helpers/user.ts'
 
 // subuid(5): a name or a number, the first id, how many.
 describe('subordinateRange', () => {
@@ -76,5 +80,21 @@ describe.runIf(process.geteuid?.() === 0)('findSubordinateIds', () => {
       code: 'engine',
       message: expect.stringContaining('1234567 has no account') as string,
     })
+  })
+})
+
+describe.runIf(process.geteuid?.() === 0 && existsSync('/usr/bin/newuidmap'))('removeLeftover', () => {
+  it('removes directories of subordinate ids, which their user cannot', async () => {
+    const argv = await userWithIds('baletest:300000:65536\n')
+    const home = join(argv.at(-1) as string, 'home')
+    await writeTree(home, { 'left/of-user/apt/partial/file': '' })
+    for (const path of ['left', 'left/of-user']) await chown(join(home, path), 54_321, 54_322)
+    for (const path of ['left/of-user/apt', 'left/of-user/apt/partial']) await chown(join(home, path), 300_041, 300_041)
+    const module = join(import.meta.dirname, '../../lifecycle/engines/subordinate.ts')
+    const script = `import(${JSON.stringify(module)}).then(({ removeLeftover }) => removeLeftover(process.argv[1]))`
+    const [program = '', ...args] = [...argv, process.execPath, '-e', script, join(home, 'left')]
+    const { stderr, status } = spawnSync(program, args, { encoding: 'utf8', cwd: '/' })
+    expect([stderr, status]).toEqual(['', 0])
+    expect(await readdir(home)).toEqual(['.config'])
   })
 })

@@ -1,5 +1,5 @@
-import { link, mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chown, link, mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'
 import { appCache } from '../../lifecycle/platform/app-cache.ts'
@@ -9,9 +9,11 @@ import { silent } from '../../lifecycle/events.ts'
 import { leaseName } from '../../lifecycle/files/lease.ts'
 import { memoryStore } from '../../lifecycle/stores/memory/store.ts'
 import { fill, read } from '../contracts/caches.ts'
+import { failureOf } from '../helpers/failure.ts'
 import { noise, platform } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { readTree, writeTree } from '../helpers/tree.ts'
+import { asOrdinaryUser } from '../helpers/user.ts'
 
 // The oracle: what is pruned is what is kept and ended: no link is followed, nothing beside is touched, and a build that runs
 // goes on.
@@ -142,6 +144,20 @@ describe('pruning', () => {
     const removed = await prune(dir, { olderThan: day })
     expect(removed.map(item => item.kind)).toEqual(['temporary', 'temporary'])
     expect(await prune(dir, { all: true })).toHaveLength(1)
+  })
+
+  it.runIf(process.geteuid?.() === 0)('X34 goes on after an entry that cannot be removed, and names it', async () => {
+    const dir = await temporaryDirectory()
+    const entries = ['a', 'b', 'c'].map(name => `work/${dead()}/${name}`)
+    await writeTree(dir, Object.fromEntries(entries.map(path => [`${path}/file`, ''])))
+    for (const path of ['', 'work', ...entries.map(path => dirname(path))]) await chown(join(dir, path), 65_534, 65_534)
+    await chown(join(dir, entries[0] as string), 65_534, 65_534)
+    await chown(join(dir, entries[2] as string), 65_534, 65_534)
+    const error = await asOrdinaryUser(() => failureOf(prune(dir, {})))
+    expect(error).toMatchObject({ code: 'filesystem', where: expect.stringMatching(/\/b\/file$/) as string })
+    const left = await readdir(join(dir, 'work'))
+    expect(left).toHaveLength(1)
+    expect(await readdir(join(dir, 'work', left[0] as string))).toEqual(['b'])
   })
 
   it('keeps what another version may need, unless all is to go', async () => {

@@ -1,8 +1,6 @@
-import { chmod, mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Mount } from '../../engines/engine.ts'
-import { findSubordinateIds, removeMapped } from '../../engines/subordinate.ts'
-import { leaseState } from '../../files/lease.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { type Image, makeImage } from '../../image/image.ts'
 import { ownersFile, readOwners } from '../../layers/tree/owners.ts'
@@ -50,7 +48,6 @@ export async function extendInSandbox(
     await writeFile(join(places.layers, 'group.toml'), formatGroup({ buildpacks: [], extensions }))
     await writeBase(kind, base, places.kaniko, signal)
   })
-  await removeLeftovers(dirname(workspace.dir))
   const engine = settings.engine({
     rootfs: base.rootfs,
     tmpDir: dir,
@@ -108,17 +105,6 @@ async function showAuthorities(caBundle: string | undefined, dir: string): Promi
 }
 
 const readOnly = (hostPath: string, path: string): Mount => ({ hostPath, path, access: 'read-only' })
-
-/** A killed build leaves files of subordinate ids, which its user cannot remove from outside of a namespace. */
-async function removeLeftovers(work: string): Promise<void> {
-  const ids = await findSubordinateIds()
-  const dead = (await readdir(work)).filter(name => leaseState(name) === 'dead')
-  if (dead.length > 0)
-    removeMapped(
-      ids,
-      dead.map(name => join(work, name)),
-    )
-}
 
 /** Writes what restorer leaves in `<kaniko>`, and the owners of the image's files, which unpacking has lost. */
 async function writeBase(kind: ExtendKind, base: ExtensionBase, dir: string, signal: AbortSignal): Promise<void> {
