@@ -54,8 +54,8 @@ export interface ChosenVersion {
 type Env = Readonly<Record<string, string>>
 
 /**
- * The version of Java for an application. A setting is satisfied, or it is an error. A file's version is satisfied, or replaced by the
- * next newer version with a warning, since that runs programs for older versions. A build's release or target is the oldest version
+ * The version of Java for an application. A setting is satisfied in its major version and vendor, or it is an error. A file's version is
+ * satisfied, or replaced by the next newer version with a warning, since that runs programs for older versions. A build's release or target is the oldest version
  * allowed among Debian 13's own, unless the wrapper's Gradle runs on none of these.
  * @throws BuildpackError for an invalid version, or one that is older than all
  */
@@ -98,7 +98,8 @@ function choose(request: VersionRequest, place: 'setting' | 'file'): ChosenVersi
   const unknown = parts?.unknownVendor !== undefined && { unknownVendor: parts.unknownVendor }
   const isDebians = debian === major && vendor === undefined && !(parts !== undefined && isExact(parts.version))
   if (isDebians || (parts?.unknownVendor !== undefined && debian !== undefined)) return { ...base, ...unknown }
-  const isRequired = place === 'setting' || debian === undefined
+  // Another release of the same version satisfies a setting as well, unless it names a vendor: the releases change with Debian's updates.
+  const isRequired = debian === undefined || (place === 'setting' && (vendor !== undefined || debian !== major))
   return { ...base, ...unknown, wish: { ...request, vendor, version: parts?.version ?? major, major, isRequired } }
 }
 

@@ -149,15 +149,15 @@ describe('Java', () => {
     ])
   })
 
-  it('of a file is Debian’s with a warning, and of a setting an error, where there is no such build', async () => {
+  it('of a file is Debian’s with a warning, and of a setting with a vendor an error, where there is no such build', async () => {
     for (const list of [builds, undefined]) {
       const { choose, output, state } = await machine()
       state.list = list
       expect(await choose({ '.sdkmanrc': 'java=21.0.7-tem\n' })).toMatchObject({ shown: '21.0.9+10' })
       expect(output()).toContain('.sdkmanrc asks for Java 21.0.7-tem, which cannot be had')
       expect(output()).toContain(list ? 'the nearest is temurin-21.0.10' : 'check the network')
-      expect(await failureOf(choose({}, { BP_JVM_VERSION: '21.0.7' }))).toMatchObject({
-        message: list ? 'Java 21.0.7: mise has no build temurin-21.0.7' : 'Java 21.0.7: mise ls-remote failed',
+      expect(await failureOf(choose({}, { BP_JVM_VERSION: '21.0.7-tem' }))).toMatchObject({
+        message: list ? 'Java 21.0.7-tem: mise has no build temurin-21.0.7' : 'Java 21.0.7-tem: mise ls-remote failed',
         where: 'BP_JVM_VERSION',
         fix: `${list ? 'the nearest is temurin-21.0.10+7.0.LTS' : 'check the network'}; write 11, 17, 21 or 25, which Debian has`,
       })
@@ -196,6 +196,18 @@ describe('Java', () => {
     expect(await insteadOf({ '.sdkmanrc': 'java=21.0.5-tem\n' })).toBeDefined()
     expect(await insteadOf({ '.java-version': '26' })).toBeUndefined()
     expect(await insteadOf({}, { BP_JVM_VERSION: '21.0.5-tem' })).toBeUndefined()
+  })
+
+  it('of a setting is Debian’s same version with a warning where there is no such release, no list, or no mise', async () => {
+    const { choose, context, output, state } = await machine()
+    const setting = { BP_JVM_VERSION: '17.0.7' }
+    expect(await choose({}, setting)).toMatchObject({ shown: '17.0.9+10' })
+    expect(output()).toContain('BP_JVM_VERSION asks for Java 17.0.7, which cannot be had (mise has no build')
+    state.list = undefined
+    expect(await choose({}, setting)).toMatchObject({ shown: '17.0.9+10' })
+    Object.assign(context.target, { arch: 'arm64' })
+    expect(await choose({}, setting)).toMatchObject({ shown: '17.0.9+10' })
+    expect(await failureOf(choose({}, { BP_JVM_VERSION: '22' }))).toMatchObject({ where: 'BP_JVM_VERSION' })
   })
 
   it('of a vendor that is not known is Debian’s with a warning', async () => {
