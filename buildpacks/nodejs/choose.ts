@@ -33,7 +33,7 @@ export async function chooseManager(env: Env, project: Project): Promise<Manager
   const lockFile = await root.firstOf(kind.lockFiles)
   const text = lockFile === undefined || lockFile === 'bun.lockb' ? undefined : await root.read(lockFile)
   const lock = text === undefined || text.trim() === '' ? undefined : kind.readLock(text, lockFile ?? '')
-  return { kind, lockFile, lock, ...(await requestedManager(env, kind, root, rootJson)), because }
+  return { kind, lockFile, lock, ...(await requestedManager(env, kind, project, { lockFile, lock })), because }
 }
 
 async function chooseKind(root: App, json: PackageJson): Promise<{ kind: ManagerKind; because: string }> {

@@ -1,30 +1,41 @@
 import semver from 'semver'
 import { type App, BuildpackError, firstSetting, fromEach, fromToolFiles, fromVersionFile } from '../sdk/index.ts'
-import type { ManagerKind, ManagerRequest } from './manager.ts'
+import type { ManagerChoice, ManagerKind, ManagerRequest } from './manager.ts'
 import type { PackageJson } from './package-json.ts'
+import type { Project } from './project.ts'
 
 type Env = Readonly<Record<string, string>>
 
 /** The request for a version of a package manager, and the places that contradict it. */
 export interface ManagerVersion {
   readonly request: ManagerRequest | undefined
-  /** Texts for warnings, each with both places. */
+  /** Texts for warnings, each with both places; also of requests that the lock file contradicts. */
   readonly contradictions: readonly string[]
 }
 
 /**
- * The first request of a setting, package.json or a version manager's file.
+ * The first request of a setting, package.json or a version manager's file. That file often is of the developer's machine, so it has no
+ * effect if it names a version that cannot install from the lock file.
  * @throws BuildpackError if it is not a version range
  */
 export async function requestedManager(
   env: Env,
   kind: ManagerKind,
-  root: App,
-  json: PackageJson,
+  { root, rootJson }: Pick<Project, 'root' | 'rootJson'>,
+  { lockFile, lock }: Pick<ManagerChoice, 'lockFile' | 'lock'>,
 ): Promise<ManagerVersion> {
   const [program = ''] = kind.commands
-  const [request, ...others] = [...fromPackageJson(env, program, json), ...(await fromFiles(root, kind))]
-  if (request === undefined) return { request, contradictions: [] }
+  const ofFiles = await fromFiles(root, kind)
+  const readers = lock === undefined ? '*' : kind.readers(lock.format)
+  const canRead = ({ range }: ManagerRequest): boolean => semver.intersects(range, readers)
+  const unable = ofFiles
+    .filter(request => !canRead(request))
+    .map(
+      ({ range, where }) =>
+        `${where} asks for ${program} ${range}, which has no effect: it cannot install from this ${lockFile}`,
+    )
+  const [request, ...others] = [...fromPackageJson(env, program, rootJson), ...ofFiles.filter(canRead)]
+  if (request === undefined) return { request, contradictions: unable }
   if (semver.validRange(request.range) === null) {
     throw new BuildpackError(
       `${JSON.stringify(request.range.slice(0, 100))} is not a version of ${kind.name} or a range of versions`,
@@ -34,7 +45,7 @@ export async function requestedManager(
   const contradictions = others
     .filter(({ range }) => semver.validRange(range) !== null && !semver.intersects(range, request.range))
     .map(({ range, where }) => `${request.where} asks for ${request.range}, but ${where} for ${range}`)
-  return { request, contradictions }
+  return { request, contradictions: [...unable, ...contradictions] }
 }
 
 function fromPackageJson(env: Env, program: string, json: PackageJson): ManagerRequest[] {

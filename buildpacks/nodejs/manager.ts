@@ -64,6 +64,8 @@ export interface ManagerKind {
   /** The commands that start commands use for it. */
   readonly commands: readonly string[]
   readonly readLock: LockReader
+  /** The versions that can install from a lock file of a format, as a range. */
+  readers(format: string): string
   /** The origin and the version; undefined if the manager is already available. */
   source(choice: ManagerChoice, project: Project, arch: string): Promise<ManagerSource | undefined>
   /** Sets up the program, which is usable while `work` runs. */

@@ -19,6 +19,8 @@ export const berry: ManagerKind = {
   newLockFile: 'yarn.lock',
   commands: ['yarn', 'yarnpkg'],
   readLock: readBerryLock,
+  // `--immutable` refuses to change the format.
+  readers: format => versionsByFormat[format] ?? '*',
   async source(choice, { root }) {
     return (await readLayout(root)).yarnPath === undefined ? sourceOf(choice) : undefined
   },

@@ -19,6 +19,7 @@ export const bun: ManagerKind = {
   newLockFile: 'bun.lock',
   commands: ['bun', 'bunx'],
   readLock: readBunLock,
+  readers: () => textLock,
   source: (choice, _project, arch) => Promise.resolve(sourceOf(choice, arch)),
   use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
 }
@@ -31,8 +32,11 @@ const programs: Readonly<Record<string, string>> = {
 
 export const bunPackage = (arch: string): string => programs[arch] ?? '@oven/bun-linux-x64-baseline'
 
+/** The versions that write bun.lock. */
+const textLock = '>=1.2'
+
 function sourceOf({ request, lockFile }: ManagerChoice, arch: string): ManagerSource {
-  const range = lockFile === 'bun.lock' ? '>=1.2' : '>=1'
+  const range = lockFile === 'bun.lock' ? textLock : '>=1'
   return {
     package: bunPackage(arch),
     request: request ?? { range, where: lockFile ?? 'the default' },

@@ -18,6 +18,7 @@ export const npm: ManagerKind = {
   newLockFile: 'package-lock.json',
   commands: ['npm', 'npx'],
   readLock: readNpmLock,
+  readers: format => (format === '3' ? '>=7' : '*'),
   source: ({ request }) => Promise.resolve(request && { package: 'npm', request }),
   use: (job, work) => withTempDir(async bin => work(await open(job, bin))),
 }

@@ -18,12 +18,16 @@ export const pnpm: ManagerKind = {
   newLockFile: 'pnpm-lock.yaml',
   commands: ['pnpm', 'pnpx'],
   readLock: readPnpmLock,
+  readers: format => readersByFormat[Number.parseInt(format)] ?? '*',
   source: choice => Promise.resolve(sourceOf(choice)),
   use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
 }
 
 /** The versions that write each format of lock files (pnpm.io, "pnpm-lock.yaml"), and that do not run scripts without permission. */
 const versionsByFormat: Readonly<Record<string, string>> = { '5.3': '6', '5.4': '7', '6.0': '8', '9.0': '10' }
+
+/** The versions that read each format, by its first number: pnpm 8 and 10 dropped the one before theirs (their release notes). */
+const readersByFormat: Readonly<Record<number, string>> = { 5: '<8', 6: '>=7 <10', 9: '>=9' }
 
 /** Packages with pnpm as a native program, which exists since version 12. */
 const programs: Readonly<Record<string, string>> = { amd64: '@pnpm/exe.linux-x64', arm64: '@pnpm/exe.linux-arm64' }

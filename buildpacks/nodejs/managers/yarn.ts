@@ -17,6 +17,7 @@ export const yarn: ManagerKind = {
   newLockFile: 'yarn.lock',
   commands: ['yarn', 'yarnpkg'],
   readLock: readYarnLock,
+  readers: () => '1.x',
   source: choice => Promise.resolve(sourceOf(choice)),
   use: (job, work) => withTempDir(async temp => work(await open(job, temp))),
 }

@@ -450,6 +450,41 @@ describe('the choice', () => {
     ],
   ])('is that of %s', async (_name, app, expected) => expect(await chosen(app)).toContain(expected))
 
+  it.each<[string, Tree, string, string]>([
+    [
+      'an older pnpm',
+      { 'pnpm-lock.yaml': locks.pnpm, '.tool-versions': 'pnpm 8.15.0\n' },
+      'pnpm 10.34.9: pnpm-lock.yaml asks for 10',
+      '.tool-versions asks for pnpm 8.15.0, which has no effect: it cannot install from this pnpm-lock.yaml',
+    ],
+    [
+      'another line of Yarn',
+      { 'yarn.lock': locks.berry, 'mise.toml': '[tools]\nyarn = "3.8.7"\n' },
+      'Yarn 4.18.1: yarn.lock asks for 4.x',
+      'mise.toml asks for yarn 3.8.7, which has no effect: it cannot install from this yarn.lock',
+    ],
+    [
+      'an older Bun',
+      { 'bun.lock': locks.bun, '.bun-version': '1.0.36\n' },
+      'bun.lock asks for >=1.2',
+      '.bun-version asks for bun 1.0.36, which has no effect: it cannot install from this bun.lock',
+    ],
+  ])('follows the lock file if a version manager’s file names %s', async (_name, app, expected, warning) => {
+    const { project } = await projectOf({ 'index.js': '', 'package.json': about(), ...app })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(output).toContain(expected)
+    expect(output).toContain(`Warning: ${warning}\n    Change one of the two.`)
+  })
+
+  it('follows package.json even if the lock file contradicts it', async () => {
+    const app = {
+      'package.json': about({ packageManager: 'pnpm@9.15.9' }),
+      'pnpm-lock.yaml': locks.pnpm.replace('9.0', '5.4'),
+    }
+    expect(await chosen(app)).toContain('pnpm 9.15.9: package.json packageManager')
+  })
+
   it('warns of places that ask for other versions', async () => {
     const { project } = await projectOf({
       'index.js': '',
