@@ -123,9 +123,9 @@ function notOffered(value: string, where: string, major: string | undefined): Bu
   )
 }
 
-/** `21`, `21.0.4+7`, `1.8`, `21.0.4-tem`, `temurin-21.0.4`, `21.*`. */
+/** `21`, `21.0.4+7`, `1.8`, `21.0.4-tem`, `temurin-21.0.4`, `openjdk64-17.0.1`, `21.*`. */
 export function majorOf(version: string): string | undefined {
-  const [, old, major] = /^(?:[a-z][a-z_-]*-)?(?:1\.(\d)\b|(\d+))(?=$|[.+*\-_\s])/i.exec(version.trim()) ?? []
+  const [, old, major] = /^(?:[a-z][a-z\d_-]*-)?(?:1\.(\d)\b|(\d+))(?=$|[.+*\-_\s])/i.exec(version.trim()) ?? []
   return old ?? major
 }
 

@@ -58,6 +58,8 @@ describe('the version of Java', () => {
   it.each([
     ['.sdkmanrc', 'java=25.0.1-tem\n', '25'],
     ['.java-version', '25\n', '25'],
+    ['.java-version', 'openjdk64-17.0.1\n', '17'],
+    ['.java-version', 'temurin64-21\n', '21'],
     ['.tool-versions', 'java temurin-25.0.1\n', '25'],
     ['pom.xml', '<maven.compiler.release>22</maven.compiler.release>', '25'],
     ['pom.xml', '<java.version>1.8</java.version>', '21'],
