@@ -287,7 +287,8 @@ const starters = ['bwrap: ', 'unshare: ', 'mount: ', 'newuidmap: ', 'newgidmap: 
 
 /**
  * If the program cannot be started, standard error has the reason in one line, which belongs in the error, not in the
- * program's output. So output that begins like such a line is held back until more output or the end.
+ * program's output. So output that begins like such a line is held back until more output or the end. Blanks begin a line that
+ * continues the reason, as mount(8) writes it.
  */
 function holdBack(pass: (chunk: Uint8Array) => void | Promise<void>) {
   let kept: Buffer | undefined = Buffer.alloc(0)
@@ -301,7 +302,7 @@ function holdBack(pass: (chunk: Uint8Array) => void | Promise<void>) {
       if (kept === undefined) return pass(chunk)
       kept = Buffer.concat([kept, chunk])
       const text = kept.toString('latin1')
-      const isOneLine = text.length < 8192 && /^[^\n]*\n?$/.test(text)
+      const isOneLine = text.length < 8192 && /^[^\n]*(\n[ \t][^\n]*)*\n?$/.test(text)
       if (!isOneLine || !starters.some(name => text.startsWith(name) || name.startsWith(text))) return release()
     },
     release,

@@ -10,6 +10,8 @@ export interface Facts {
   readonly unprivilegedClone?: number | undefined
   /** kernel.apparmor_restrict_unprivileged_userns, in Ubuntu's since 23.10 */
   readonly apparmorRestricts?: number | undefined
+  /** Programs do not become root by setuid: PR_SET_NO_NEW_PRIVS */
+  readonly noNewPrivileges?: boolean | undefined
   readonly inContainer: boolean
   /** Path of bubblewrap. */
   readonly bwrap: string
@@ -24,6 +26,7 @@ export function readFacts(bwrap: string): Facts {
     maxUserNamespaces: setting('user/max_user_namespaces'),
     unprivilegedClone: setting('kernel/unprivileged_userns_clone'),
     apparmorRestricts: setting('kernel/apparmor_restrict_unprivileged_userns'),
+    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(readProc('self/status') ?? ''),
     inContainer: isContainer(),
     bwrap,
   }
@@ -37,20 +40,42 @@ function isContainer(): boolean {
 
 /** Explains from bubblewrap's message and the facts why it could not make a sandbox, and names a remedy. */
 export function explainRefusal(said: string, facts: Facts): BaleError {
-  const words = said.replace(/^bwrap: /, '').trim()
+  const words = said
+    .replace(/^bwrap: /, '')
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
   const where = facts.bwrap
-  if (!/namespace|[ug]id map|loopback|mount proc|pivot_root|Failed to make \/ slave/i.test(words)) {
+  if (
+    !/namespace|[ug]id[ _]?map|loopback|mount proc|pivot_root|Failed to make \/ slave|^mount: /i.test(words)
+  ) {
     const message = words === '' ? 'ended without saying why' : `cannot start the program: ${words}`
     return new BaleError('engine', `bubblewrap ${message}`, { where })
   }
-  const [reason, fix] = findReason(facts)
+  const [reason, fix] = findReason(words, facts)
   return new BaleError('engine', `bubblewrap cannot make a sandbox: ${reason}; its message: ${words}`, { where, fix })
 }
 
 const insideBuilder =
   'in a builder image, whose container is the sandbox, run the phase binaries instead: /cnb/lifecycle/creator'
 
-function findReason(facts: Facts): [reason: string, fix: string] {
+function findReason(words: string, facts: Facts): [reason: string, fix: string] {
+  if (/^new[ug]idmap: /.test(words)) {
+    return facts.noNewPrivileges === true
+      ? [
+          'Bale was started so that no program may become root (no_new_privs), as newuidmap must',
+          'start Bale without it: a container without --security-opt no-new-privileges, a service without NoNewPrivileges',
+        ]
+      : [
+          'newuidmap and newgidmap cannot give it the subordinate ids of this user',
+          'as root: apt-get install --reinstall uidmap (or shadow-utils), which makes them programs of root',
+        ]
+  }
+  if (/^mount: /.test(words)) {
+    return [
+      'the kernel cannot overlay directories there',
+      "use Linux 5.11 or newer, and a cache directory on a disk or a volume, not on a container's own file system: XDG_CACHE_HOME",
+    ]
+  }
   if (facts.maxUserNamespaces === 0) {
     return [
       'user namespaces are switched off (user.max_user_namespaces is 0)',

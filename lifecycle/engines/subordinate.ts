@@ -92,7 +92,8 @@ export const mappedNamespaces: readonly string[] = [
 ]
 
 // Waits until the process with this id is in another user namespace, and maps its ids. It must stay outside: a process cannot give
-// itself ids of others. If that fails the process would wait forever.
+// itself ids of others. If that fails the process would wait forever. It is ended by SIGPIPE, the signal that shells do not comment on:
+// the only line of output is then the reason.
 const mapIds = `
 outer=$(readlink /proc/self/ns/user)
 ( {
@@ -104,7 +105,7 @@ outer=$(readlink /proc/self/ns/user)
     printf '0 %s 1\\n1 %s %s\\n' "$3" "$5" "$6" >"/proc/$1/uid_map" && printf '0 %s 1\\n1 %s %s\\n' "$4" "$7" "$8" >"/proc/$1/gid_map"
   else
     newuidmap "$1" 0 "$3" 1 1 "$5" "$6" && newgidmap "$1" 0 "$4" 1 1 "$7" "$8"
-  fi || kill -KILL "$1"
+  fi || kill -PIPE "$1"
 } & )
 shift 8
 exec "$@"`

@@ -34,12 +34,31 @@ describe('why there is no sandbox', () => {
       'systempaths=unconfined',
     ],
     ['a container on Ubuntu', refused, { inContainer: true, apparmorRestricts: 1 }, 'run the phase binaries'],
+    [
+      'newuidmap without its rights',
+      'newuidmap: write to uid_map failed: Operation not permitted\n',
+      {},
+      'install --reinstall uidmap',
+    ],
+    [
+      'no_new_privs',
+      'newgidmap: write to gid_map failed: Operation not permitted\n',
+      { noNewPrivileges: true, inContainer: true },
+      'without --security-opt no-new-privileges',
+    ],
+    ['a root without rights', 'sh: 8: cannot create /proc/7/uid_map: Permission denied\n', {}, 'run Bale on a machine'],
+    [
+      'a cache directory on an overlay',
+      'mount: /cache/root: wrong fs type, bad option, bad superblock on overlay, missing codepage or helper program, or other error.\n       dmesg(1) may have more information.\n',
+      {},
+      'XDG_CACHE_HOME',
+    ],
     ['who knows what', refused, {}, 'run the phase binaries'],
   ] as [string, string, Partial<Facts>, string][])('%s: with what to do', (_name, said, changes, fix) => {
     const error = explainRefusal(said, { ...facts, ...changes })
     expect(error).toMatchObject({ code: 'engine', where: '/usr/bin/bwrap' })
     expect(error.fix).toContain(fix)
-    expect(error.message).toContain(said.replace('bwrap: ', '').trim())
+    expect(error.message).toContain(said.replace('bwrap: ', '').trim().replace(/\n */, ' '))
     expect(error.message).not.toContain('\n')
   })
 

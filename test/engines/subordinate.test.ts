@@ -1,12 +1,18 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
-import { chown, readdir } from 'node:fs/promises'
+import { chown, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { findSubordinateIds, subordinateRange } from '../../lifecycle/engines/subordinate.ts'
+import {
+  findSubordinateIds,
+  mappedNamespaces,
+  mapperArgv,
+  subordinateRange,
+} from '../../lifecycle/engines/subordinate.ts'
 import { addSubordinateIds } from '../../lifecycle/processes/host-ids.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { temporaryDirectory } from '../helpers/temporary.ts'
 import { writeTree } from '../helpers/tree.ts'
 import { userWithIds } from '../helpers/user.ts'
 
@@ -81,6 +87,23 @@ describe.runIf(process.geteuid?.() === 0)('findSubordinateIds', () => {
       message: expect.stringContaining('1234567 has no account') as string,
     })
   })
+})
+
+it('a program that gets no ids ends with the reason as the only output', async () => {
+  const dir = await temporaryDirectory()
+  await writeFile(join(dir, 'newuidmap'), '#!/bin/sh\necho "newuidmap: not today" >&2; exit 1\n', { mode: 0o755 })
+  const ids = { first: 300_000, count: 65_535 }
+  // Root writes the map itself.
+  const mapper = mapperArgv({ users: ids, groups: ids }, { uid: 1, gid: 1 }).map(arg =>
+    arg === 'direct' ? 'program' : arg,
+  )
+  const inner = [...mapper, ...mappedNamespaces, 'echo', 'started']
+  const { stdout, stderr } = spawnSync('sh', ['-c', '"$@"; exit $?', 'sh', ...inner], {
+    encoding: 'utf8',
+    env: { PATH: `${dir}:${process.env['PATH']}` },
+    timeout: 30_000,
+  })
+  expect([stdout, stderr]).toEqual(['', 'newuidmap: not today\n'])
 })
 
 describe.runIf(process.geteuid?.() === 0 && existsSync('/usr/bin/newuidmap'))('removeLeftover', () => {
