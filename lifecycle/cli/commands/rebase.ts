@@ -2,6 +2,7 @@ import { checkRebase, rebase } from '../../platform/rebase-app.ts'
 import type { PackageChange } from '../../platform/debian-packages.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import type { FleetImage } from '../../platform/kubernetes/rebase.ts'
+import type { PullPolicy } from '../../stores/pull-policy.ts'
 import { BaleError } from '../../errors.ts'
 import { readUserConfig } from '../config-file.ts'
 import { withInsecure } from '../insecure-registries.ts'
@@ -19,7 +20,7 @@ export async function rebaseCommand(context: CommandContext, image: string, opti
     tags: options.tag,
     runImage: options.runImage,
     previousImage: options.previousImage,
-    pullPolicy: options.pullPolicy ?? (await readUserConfig(context.env)).pullPolicy,
+    pullPolicy: await pullPolicyOf(context, options),
   }
   if (options.check !== true) {
     await checkOutputDir(options.reportOutputDir)
@@ -40,7 +41,8 @@ export async function rebaseFleetCommand(context: CommandContext, on: string, op
   const { reporter, signal } = context
   const settings = withInsecure(context.settings, options.insecureRegistry)
   const { selector, runImage, force, check = false } = options
-  const fleet = await rebaseOnCluster({ on, selector, runImage, force, check, settings, reporter, signal })
+  const pullPolicy = await pullPolicyOf(context, options)
+  const fleet = await rebaseOnCluster({ on, selector, runImage, pullPolicy, force, check, settings, reporter, signal })
   for (const image of fleet.images) context.print(describeImage(image))
   const of = (state: FleetImage['state']) => fleet.images.filter(image => image.state === state)
   const failed = of('failed')
@@ -59,6 +61,10 @@ export async function rebaseFleetCommand(context: CommandContext, on: string, op
     where: place,
     fix: 'see the reasons above; the other images are rebased',
   })
+}
+
+async function pullPolicyOf({ env }: CommandContext, { pullPolicy }: GlobalOptions): Promise<PullPolicy | undefined> {
+  return pullPolicy ?? (await readUserConfig(env)).pullPolicy
 }
 
 function describeImage(image: FleetImage): string {

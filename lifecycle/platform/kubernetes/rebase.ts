@@ -4,6 +4,7 @@ import { labelOf } from '../../image/config.ts'
 import { formatReference, parseReference } from '../../image/reference.ts'
 import { labels } from '../../spec/labels.ts'
 import { Stores } from '../../stores/open.ts'
+import type { PullPolicy } from '../../stores/pull-policy.ts'
 import { type RebaseResult, checkRebase, rebase } from '../rebase-app.ts'
 import type { RebaseCheck } from '../rebase-check.ts'
 import type { Settings } from '../settings.ts'
@@ -19,6 +20,8 @@ export interface FleetOptions {
   readonly settings: Settings
   /** The new run image for all images; by default the newest version of each image's own. */
   readonly runImage?: string | undefined
+  /** Where a plain run image is read: anywhere, with the machine first, by default. */
+  readonly pullPolicy?: PullPolicy | undefined
   readonly force?: boolean | undefined
   /** Changes nothing: marks the images that could be rebased as `newer`. */
   readonly check?: boolean | undefined
@@ -98,14 +101,14 @@ async function imagesInUse(api: ClusterApi, selector: string | undefined, signal
 type State = FleetImage extends infer T ? (T extends FleetImage ? Omit<T, 'image' | 'workloads'> : never) : never
 
 async function one(image: string, options: FleetOptions & { readonly reporter: Reporter }): Promise<State> {
-  const { settings, signal, runImage, force = false, check = false, reporter } = options
+  const { settings, signal, runImage, pullPolicy, force = false, check = false, reporter } = options
   const reference = parseReference(image)
   if (reference.digest !== undefined)
     return { state: 'skipped', reason: 'the workload uses a digest, so a rebase cannot change its image' }
   if (!(await isOfBuildpacks(image, settings, signal)))
     return { state: 'skipped', reason: 'buildpacks did not build it' }
   const input = {
-    ...{ image: formatReference(reference), publish: true, settings, reporter, force },
+    ...{ image: formatReference(reference), publish: true, settings, reporter, force, pullPolicy },
     ...(runImage !== undefined && { runImage }),
     ...(signal !== undefined && { signal }),
   }

@@ -1,4 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { rebaseFleetCommand } from '../../../lifecycle/cli/commands/rebase.ts'
+import { writeUserConfig } from '../../../lifecycle/cli/config-file.ts'
+import type { CommandContext, GlobalOptions } from '../../../lifecycle/cli/context.ts'
 import { silent } from '../../../lifecycle/events.ts'
 import { makeImage } from '../../../lifecycle/image/image.ts'
 import { rebaseOnCluster } from '../../../lifecycle/platform/kubernetes/rebase.ts'
@@ -32,7 +35,7 @@ async function prepare(workloads: (host: string) => FakeClusterOptions['workload
   const fleet = (options: object = {}) =>
     rebaseOnCluster({ on: 'kubernetes', settings: machineSettings(env), reporter: silent, ...options })
   const topLayer = async (app: string) => (await at(`team/${app}`).pull('v1', platform))?.layers[0]?.diffId
-  return { host: registry.host, cluster, newest: newer.layers[0]?.diffId, fleet, topLayer }
+  return { host: registry.host, env, cluster, newest: newer.layers[0]?.diffId, fleet, topLayer }
 }
 
 const all = (host: string) => ({
@@ -88,6 +91,29 @@ describe('rebase of what a cluster runs', () => {
     const { images } = await fleet({ check: true })
     expect(images.map(({ state }) => state)).toEqual(['current', 'newer', 'skipped', 'skipped', 'newer'])
     for (const app of ['one', 'two']) expect(await topLayer(app)).not.toBe(newest)
+  })
+
+  it('reads run images where --pull-policy or the user’s configuration says', async () => {
+    const { env, topLayer, newest } = await prepare(host => ({
+      deployments: [deployment('web', {}, `${host}/team/one:v1`)],
+    }))
+    const command = async (options: GlobalOptions) => {
+      const lines: string[] = []
+      const context = {
+        env,
+        settings: machineSettings(env),
+        reporter: silent,
+        print: (line: string) => lines.push(line),
+      }
+      await rebaseFleetCommand(context as unknown as CommandContext, 'kubernetes', options).catch(() => undefined)
+      return lines.join('\n')
+    }
+    expect(await command({ pullPolicy: 'never' })).toContain('could not be rebased: there is no image')
+    await writeUserConfig(env, { pullPolicy: 'never', runImageMirrors: {}, registryMirrors: {} })
+    expect(await command({})).toContain('could not be rebased: there is no image')
+    expect(await topLayer('one')).not.toBe(newest)
+    expect(await command({ pullPolicy: 'always' })).toContain('is rebased')
+    expect(await topLayer('one')).toBe(newest)
   })
 
   it('goes on after an image that cannot be had', async () => {
