@@ -1,14 +1,15 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type App, type BuildContext, digestOf, digestOfFile, drop, keep, type LayerDefinition } from '../sdk/index.ts'
+import { removerOfVersion, withoutVersionArguments } from './own-version.ts'
 
 /** Files that say which plugins and dependencies a build loads, of all build tools, in any module. */
 const names =
   /^(?:pom\.[^.]+|.+\.gradle(?:\.kts)?|gradle\.(?:properties|lockfile)|.+\.versions\.toml|.+\.sbt|project\.clj|profiles\.clj|deps\.edn|build\.clj|mvnw|gradlew|\.jvmopts|\.sbtopts)$/
 /** Directories of the build's own settings and code: wrappers, Maven's extensions, Gradle's buildSrc. */
 const directories = new Set(['.mvn', 'gradle', 'buildSrc'])
-/** sbt's directory of plugins, only at the top. */
-const sbtDirectory = 'project'
+/** Where sources begin: a package in them may have the name of such a directory. */
+const sources = /(?:^|\/)src\/[^/]+\/(?:java|kotlin|scala|groovy|clojure|resources)\//
 /** Results of earlier builds, and what is no part of this one. */
 const passedOver = new Set(['.git', 'node_modules', 'target'])
 /** Variables that select what the tools run. */
@@ -51,18 +52,29 @@ function guarded(definition: LayerDefinition, digest: string): LayerDefinition {
   }
 }
 
-/** A digest of the files and variables that choose which programs of others a build runs. */
+/** A digest of the files and variables that choose which programs of others a build runs. The application's own version chooses none. */
 export async function digestOfBuildFiles(app: App, env: BuildContext['env']): Promise<string> {
   const pom = env['BP_MAVEN_POM_FILE']
-  const files = (await filesBelow(app, '')).filter(path => isBuildFile(path) || path === pom)
-  const digests = await Promise.all(files.toSorted().map(async path => [path, await digestOfFile(app.at(path))]))
-  const variables = Object.entries(env).filter(([name]) => settings.test(name))
-  return digestOf(JSON.stringify([digests, variables.toSorted(([a], [b]) => (a < b ? -1 : 1))]))
+  const all = await filesBelow(app, '')
+  // sbt's directory of plugins is only at the top, and only sbt's beside these.
+  const isSbt = all.includes('build.sbt') || all.includes('project/build.properties')
+  const files = all.filter(path => isBuildFile(path) || path === pom || (isSbt && path.startsWith('project/')))
+  const digests = await Promise.all(files.toSorted().map(async path => [path, await digestOfBuildFile(app, path)]))
+  const variables = Object.entries(env).filter(([name]) => settings.test(name) && name !== 'ORG_GRADLE_PROJECT_version')
+  const values = variables.map(([name, value]) => [name, withoutVersionArguments(value)] as const)
+  return digestOf(JSON.stringify([digests, values.toSorted(([a], [b]) => (a < b ? -1 : 1))]))
+}
+
+async function digestOfBuildFile(app: App, path: string): Promise<string> {
+  const remove = removerOfVersion(path)
+  return remove === undefined ? digestOfFile(app.at(path)) : digestOf(remove(await readFile(app.at(path), 'latin1')))
 }
 
 function isBuildFile(path: string): boolean {
   const parts = path.split('/')
-  return names.test(parts.at(-1) ?? '') || parts[0] === sbtDirectory || parts.some(part => directories.has(part))
+  const start = sources.exec(path)?.index ?? path.length
+  const outside = path.slice(0, start).split('/')
+  return names.test(parts.at(-1) ?? '') || outside.some(part => directories.has(part))
 }
 
 /** All files, and what links lead to. */

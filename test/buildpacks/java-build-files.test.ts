@@ -6,6 +6,10 @@ import type { Tree } from '../helpers/tree.ts'
 
 const digest = async (tree: Tree, env: Record<string, string> = {}) => digestOfBuildFiles(await appOf(tree), env)
 
+/** A pom of Maven. */
+const own = (version: string, more = '') =>
+  `<?xml version="1.0"?>\n<!-- <version> --><project a="b"><parent><version>3</version></parent><empty/><version>${version}</version>${more}</project>`
+
 describe('downloads of a build whose plugins can write to them (X40)', () => {
   const tree = { 'pom.xml': '<project/>', 'src/main/java/A.java': 'class A {}', 'target/classes/pom.xml': '' }
 
@@ -15,11 +19,18 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     ['pom.yaml', { 'pom.yaml': '' }, {}],
     ['extensions of Maven', { '.mvn/extensions.xml': '' }, {}],
     ['build.gradle.kts', { 'app/build.gradle.kts': '' }, {}],
-    ['gradle.properties', { 'gradle.properties': 'version=2' }, {}],
+    ['gradle.properties', { 'gradle.properties': 'kotlinVersion=2' }, {}],
     ['a version catalog', { 'gradle/libs.versions.toml': '' }, {}],
     ['code of buildSrc', { 'buildSrc/src/main/java/Plugin.java': '' }, {}],
     ['plugins of sbt', { 'project/plugins.sbt': '' }, {}],
-    ['code of an sbt build', { 'project/Build.scala': '' }, {}],
+    ['code of an sbt build', { 'project/build.properties': '', 'project/Build.scala': '' }, {}],
+    ['code of a build below src', { 'src/backend/buildSrc/src/main/java/Plugin.java': '' }, {}],
+    [
+      'the version that a plugin has as well',
+      { 'pom.xml': own('2', '<plugin><version>${project.version}</version></plugin>') },
+      {},
+    ],
+    ['a command after a version', {}, { RAILPACK_BUILD_CMD: 'mvn -Drevision=1;evil' }],
     ['build.sbt', { 'build.sbt': '' }, {}],
     ['project.clj', { 'project.clj': '' }, {}],
     ['deps.edn', { 'deps.edn': '' }, {}],
@@ -33,12 +44,50 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
 
   it.each<[Tree, Record<string, string>]>([
     [{ 'src/main/java/A.java': 'class A { int b; }' }, {}],
+    [{ 'src/main/java/org/gradle/A.java': '' }, {}],
+    [{ 'core/src/test/kotlin/shop/buildSrc/A.kt': '' }, {}],
+    [{ 'project/Shop.java': '' }, {}],
     [{ 'README.md': '' }, {}],
     [{ 'target/classes/pom.xml': 'other' }, {}],
     [{ 'web/node_modules/x/build.gradle': '' }, {}],
     [{}, { BPL_DEBUG_ENABLED: 'true' }],
   ])('stay for %j and %j', async (change, env) => {
     expect(await digest({ ...tree, ...change }, env)).toBe(await digest(tree))
+  })
+
+  it.each<[string, (version: string) => [Tree, Record<string, string>]]>([
+    [
+      'pom.xml',
+      version => [
+        { 'pom.xml': own(version, '<plugin><configuration>${project.version}</configuration></plugin>') },
+        {},
+      ],
+    ],
+    ['another pom', version => [{ 'other.xml': own(version) }, { BP_MAVEN_POM_FILE: 'other.xml' }]],
+    ['arguments of Maven', version => [{}, { BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS: `-B -Drevision=${version}` }]],
+    ['arguments of Gradle', version => [{}, { BP_GRADLE_BUILD_ARGUMENTS: `-Pversion=v${version}-rc.1 assemble` }]],
+    ['Gradle’s variable', version => [{}, { ORG_GRADLE_PROJECT_version: version }]],
+    ['gradle.properties', version => [{ 'gradle.properties': `a=1\nversion = ${version}\n` }, {}]],
+    ['build.gradle', version => [{ 'build.gradle': `plugins {}\nversion '${version}'\n` }, {}]],
+    ['version.sbt', version => [{ 'version.sbt': `ThisBuild / version := "${version}"\n` }, {}]],
+    ['project.clj', version => [{ 'project.clj': `(defproject shop "${version}"\n  :main shop.core)\n` }, {}]],
+  ])('stay for another version of the application in %s', async (_, change) => {
+    expect(await digest(...change('1.0.1'))).toBe(await digest(...change('1.0.2')))
+  })
+
+  it.each<[string, (version: string) => Tree]>([
+    [
+      'pom.xml',
+      version => ({
+        'pom.xml': `<project><parent><version>${version}</version></parent><version>1</version></project>`,
+      }),
+    ],
+    ['pom.xml', version => ({ 'pom.xml': own('1', `<plugin><version>${version}</version></plugin>`) })],
+    ['pom.xml that is damaged', version => ({ 'pom.xml': `<project><a></b><version>${version}</version></project>` })],
+    ['build.gradle', version => ({ 'build.gradle': `node {\n  version = '${version}'\n}\n` })],
+    ['project.clj', version => ({ 'project.clj': `(defproject shop "1" :plugins [[lein-ring "${version}"]])` })],
+  ])('are other ones for another version of something else in %s', async (_, change) => {
+    expect(await digest(change('1.0.1'))).not.toBe(await digest(change('1.0.2')))
   })
 
   it('are kept only for the same plugins, layer by layer', async () => {
