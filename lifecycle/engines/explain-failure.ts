@@ -45,9 +45,7 @@ export function explainRefusal(said: string, facts: Facts): BaleError {
     .trim()
     .replace(/\s*\n\s*/g, ' ')
   const where = facts.bwrap
-  if (
-    !/namespace|[ug]id[ _]?map|loopback|mount proc|pivot_root|Failed to make \/ slave|^mount: /i.test(words)
-  ) {
+  if (!/namespace|[ug]id[ _]?map|loopback|mount proc|pivot_root|Failed to make \/ slave|^mount: /i.test(words)) {
     const message = words === '' ? 'ended without saying why' : `cannot start the program: ${words}`
     return new BaleError('engine', `bubblewrap ${message}`, { where })
   }

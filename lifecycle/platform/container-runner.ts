@@ -1,4 +1,4 @@
-import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
@@ -19,7 +19,7 @@ export interface ContainerBuild {
   readonly proxies: Readonly<Record<string, string>>
   readonly network: 'none' | 'host'
   readonly limits: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
-  /** A PEM file that buildpacks may read. */
+  /** A PEM file that buildpacks may read, or a link to one, as in a volume of a ConfigMap. */
   readonly caBundle?: string | undefined
   /** The program of engines/landlock. */
   readonly landlock: string
@@ -32,13 +32,17 @@ export interface ContainerBuild {
  * Runs the phase binaries in the container that Bale is in. Isolates buildpacks from the surrounding job with the strongest engine
  * that the container allows, and reports it once.
  */
-export async function containerRunner(build: ContainerBuild, limits: RunLimits): Promise<PhaseRunner> {
+export async function containerRunner(given: ContainerBuild, limits: RunLimits): Promise<PhaseRunner> {
+  // Engines mount no links, and in a sandbox a link may lead nowhere: buildpacks get the path of the file itself.
+  const bundle = given.caBundle
+  const caBundle = bundle === undefined ? undefined : await wrapErrno(bundle, () => realpath(bundle))
+  const build = { ...given, caBundle }
   const { environment, workspace, network, reporter } = build
   const { user } = environment
   const isRoot = process.geteuid?.() === 0
   const supervisor = join(lifecycleDir, 'supervisor')
   const { engine, system } = await chooseContainerEngine({ ...build, supervisor, isRoot, user })
-  await prepareDirectories(build)
+  await prepareDirectories(build, caBundle === undefined || bundle === ownBundle ? {} : bundleVariables(caBundle))
   return engineRunner(
     engine,
     reporter,
@@ -101,12 +105,14 @@ function mountsOf(phase: 'detect' | 'build', { workspace, caBundle }: ContainerB
 const ownBundle = '/etc/ssl/certs/ca-certificates.crt'
 
 /** Makes the buildpacks directory for detector and builder: links to the image's buildpacks, and copies of others. */
-async function prepareDirectories({ environment, workspace, caBundle }: ContainerBuild): Promise<void> {
+async function prepareDirectories(
+  { environment, workspace }: ContainerBuild,
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
   const { cnb } = workspace
   const { tmp } = ownOf(workspace)
   // Buildpacks do not inherit such variables. /tmp itself belongs to the job.
   const tmpDir = { name: 'TMPDIR', value: tmp, suffix: 'override' } as const
-  const variables = caBundle === undefined || caBundle === ownBundle ? {} : bundleVariables(caBundle)
   const authorities = Object.entries(variables).map(([name, value]) => ({ name, value, suffix: 'default' }) as const)
   await wrapErrno(cnb, async () => {
     await writeBuildConfig(join(cnb, 'build-config', 'env'), [...environment.buildConfig, tmpDir, ...authorities])
