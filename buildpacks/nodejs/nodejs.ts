@@ -14,6 +14,7 @@ import {
   pass,
   withHomeFiles,
 } from '../sdk/index.ts'
+import { noteFolders } from '../sdk/version-files.ts'
 import { type Built, installAndBuild, leaveOut } from './build.ts'
 import { findBrowser, orDebianChromium, provideBrowser } from './browser.ts'
 import { bunStart, needsOnlyBun } from './bun-start.ts'
@@ -81,6 +82,8 @@ async function build(given: BuildContext): Promise<BuildResult> {
   const bundled = await bundledNpm(given.buildpack.dir)
   const deno = await findDeno(given.app, await readPackageJson(given.app))
   given.log.heading(deno ? 'Deno' : 'Node.js')
+  // The request that needs a file reports an unreadable one.
+  await noteFolders(given.app, given.log).catch(() => undefined)
   if (deno) return buildDeno(given, new Registry(given, bundled), deno)
   const programsFor = given.plan.map(({ metadata }) => metadata['programs']).find(each => typeof each === 'string')
   if (programsFor !== undefined) return providePrograms(given, bundled, programsFor)

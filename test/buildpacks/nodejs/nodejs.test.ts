@@ -266,6 +266,19 @@ describe('the version of Node', () => {
     expect(output).toContain(warning)
   })
 
+  it('is not asked for by a directory of another machine, which a message names', async () => {
+    const { project } = await nodeProject({
+      'index.js': '',
+      '.tool-versions': 'nodejs path:/opt/node\n',
+      '.nvmrc': '22',
+    })
+    const { output } = await project.build()
+    expect(output).toContain(
+      '.tool-versions: nodejs path:/opt/node is a directory of another machine, so it is ignored',
+    )
+    expect(output).toContain('Node 22.21.0: .nvmrc asks for 22\n')
+  })
+
   it('a setting replaces what files pin, without a warning', async () => {
     const { project } = await nodeProject({ 'index.js': '', '.nvmrc': '20' }, { BP_NODE_VERSION: '22' })
     const { output } = await project.build()
