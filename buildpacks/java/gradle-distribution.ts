@@ -4,26 +4,22 @@ import { type App, type BuildContext, BuildpackError, mirrorOf } from '../sdk/in
 import { defaultRelease, knownReleases, releaseOf, requestedGradle } from './gradle-version.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
+import { majorOf } from './version.ts'
 
 /** Gradle for a project without a wrapper. */
 export interface GradleChoice {
-  readonly version: string
+  /** Undefined if nothing requests a version. */
+  readonly version: string | undefined
   readonly why: string
-  /** Nothing requests a version. */
-  readonly isDefault?: true
 }
 
 /**
  * The Gradle that builds a project without a wrapper.
- * @param java the major version of Java that runs it
  * @throws BuildpackError for an invalid version
  */
-export async function chooseGradle(app: App, env: BuildContext['env'], java: string): Promise<GradleChoice> {
+export async function chooseGradle(app: App, env: BuildContext['env']): Promise<GradleChoice> {
   const request = await requestedGradle(app, env)
-  if (request === undefined) {
-    const why = 'there is no wrapper, and nothing requests a version'
-    return { version: defaultRelease(java), why, isDefault: true }
-  }
+  if (request === undefined) return { version: undefined, why: 'there is no wrapper, and nothing requests a version' }
   const { value, where } = request
   const version = releaseOf(value)
   if (version !== undefined) return { version, why: `${where} requests ${value}` }
@@ -85,15 +81,16 @@ public class Download {
 }
 `
 
-/** Puts a distribution of Gradle's own into a layer of the build. @returns the path of its start script */
+/** Puts a distribution of Gradle's own into a layer of the build, by default one that runs on the JDK. @returns the path of its start script */
 export async function provideGradle(
   context: BuildContext,
-  { version, why, isDefault }: GradleChoice,
+  choice: GradleChoice,
   { jdk, temp }: { readonly jdk: Jdk; readonly temp: string },
 ): Promise<string> {
   const { env, log, run } = context
-  log.info(`Gradle ${version}: ${why}`)
-  if (isDefault) {
+  const version = choice.version ?? defaultRelease(majorOf(jdk.version) ?? '')
+  log.info(`Gradle ${version}: ${choice.why}`)
+  if (choice.version === undefined) {
     log.warning(
       'Another version of Bale may choose another Gradle for this project',
       `Commit a wrapper (gradle wrapper --gradle-version ${version}), or set BP_GRADLE_VERSION=${version}.`,

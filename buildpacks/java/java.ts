@@ -94,10 +94,7 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
   const start = new Date()
   const chosen = await chooseVersion(app, env)
   const tool = await buildToolOf(app, env)
-  const gradle =
-    tool === 'gradle' && !(await app.has('gradlew'))
-      ? await chooseGradle(app, env, chosen.wish?.major ?? chosen.major)
-      : undefined
+  const gradle = tool === 'gradle' && !(await app.has('gradlew')) ? await chooseGradle(app, env) : undefined
   if (tool === 'maven') await checkMavenVersion(app, env)
   const ready = tool === undefined ? await findReady(app) : undefined
   checkTomcatSettings(env)

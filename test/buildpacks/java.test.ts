@@ -6,7 +6,7 @@ import { countClasses, parseManifest, readArchive } from '../../buildpacks/java/
 import { findArtifact } from '../../buildpacks/java/artifact.ts'
 import type { BuildTool } from '../../buildpacks/java/build-tool.ts'
 import { startsInPlace } from '../../buildpacks/java/declared-start.ts'
-import { chooseGradle } from '../../buildpacks/java/gradle-distribution.ts'
+import { chooseGradle, provideGradle } from '../../buildpacks/java/gradle-distribution.ts'
 import { placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
 import { type Jdk, linkArguments } from '../../buildpacks/java/jdk.ts'
@@ -15,7 +15,7 @@ import { mainClassesIn } from '../../buildpacks/java/main-class.ts'
 import { proxiesOf } from '../../buildpacks/java/proxies.ts'
 import { parseLayersIndex } from '../../buildpacks/java/spring-boot.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
-import { App, type BuildContext, Log } from '../../buildpacks/sdk/index.ts'
+import { App, type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
 import { TestProject } from '../../buildpacks/sdk/testing.ts'
 import { classFile } from '../helpers/class-file.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -140,18 +140,27 @@ describe('detection', () => {
   })
 
   it.each<[Tree, Record<string, string>, string, string]>([
-    [{}, {}, '21', '8.14.3'],
-    [{}, {}, '25', '9.2.1'],
-    [{}, { BP_GRADLE_VERSION: '8.10.2' }, '21', '8.10.2'],
-    [{}, { RAILPACK_GRADLE_VERSION: '7' }, '17', '7.6.4'],
-    [{ '.sdkmanrc': 'java=21-tem\ngradle=8.5\n' }, {}, '21', '8.5'],
-    [{ '.tool-versions': 'gradle 9.x\n' }, {}, '21', '9.2.1'],
-  ])('chooses a Gradle where there is no wrapper, for %j, %j and Java %s: %s', async (tree, env, java, version) => {
+    [{}, {}, '21.0.9+10-1~deb13u1', '8.14.3'],
+    [{}, {}, '25.0.1+8.0.LTS', '9.2.1'],
+    [{}, { BP_GRADLE_VERSION: '8.10.2' }, '21.0.9+10', '8.10.2'],
+    [{}, { RAILPACK_GRADLE_VERSION: '7' }, '17.0.9+9', '7.6.4'],
+    [{ '.sdkmanrc': 'java=21-tem\ngradle=8.5\n' }, {}, '21.0.9+10', '8.5'],
+    [{ '.tool-versions': 'gradle 9.x\n' }, {}, '21.0.9+10', '9.2.1'],
+  ])('chooses a Gradle where there is no wrapper, for %j, %j and the JDK %s: %s', async (tree, env, java, version) => {
     const root = await temporaryDirectory()
     await writeTree(root, tree)
-    const isDefault = Object.keys({ ...tree, ...env }).length === 0 ? true : undefined
-    const choice = await chooseGradle(new App(root), env, java)
-    expect([choice.version, choice.isDefault]).toEqual([version, isDefault])
+    let said = ''
+    const note = (text: string) => void (said += text)
+    const keys: unknown[] = []
+    const layer = (_: string, { key }: LayerDefinition) => Promise.resolve({ path: root, key: keys.push(key) })
+    const log = new Log({ stdout: note, stderr: note })
+    const context = { env, log, layer, seal: () => {} } as unknown as BuildContext
+    const jdk = { home: root, version: java, env: {} }
+    await provideGradle(context, await chooseGradle(new App(root), env), { jdk, temp: root })
+    expect(keys).toEqual([{ Gradle: version }])
+    expect(said.includes('Another version of Bale may choose another Gradle')).toBe(
+      Object.keys({ ...tree, ...env }).length === 0,
+    )
   })
 
   it('refuses an invalid version of Gradle before anything is installed', async () => {
