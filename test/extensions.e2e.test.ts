@@ -243,7 +243,7 @@ describe('an image extension that selects a run image', () => {
     expect((await inspect('bale-test-extended')).base.name).toBe(name)
     const replacing = await build(builder, { image: `docker://${name}` })
     expect(replacing.code).not.toBe(0)
-    expect(replacing.stderr).toContain('the app would replace the run image')
+    expect(replacing.stderr).toContain('and would replace it')
   })
 })
 

@@ -68,15 +68,18 @@ export async function analyze(input: AnalyzeInput, signal?: AbortSignal): Promis
     cacheImage?.sink.checkWrite(cacheImage.names, signal),
     cacheImage && checkCacheImage(cacheImage.previous, platform, signal),
   ])
-  const labelled = targetOfImage(runImage.image)
-  // An image that was not made for buildpacks has no distribution labels, but its files name the distribution.
-  const target = labelled.distro
-    ? labelled
-    : targetOfImage(runImage.image, await readOsRelease(near(runImage.image, previous), signal))
+  const target = await readTarget(runImage.image, near(runImage.image, previous), signal)
   return { runImage, target, previous }
 }
 
-async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<SelectedRunImage> {
+/**
+ * Finds the run image of a request.
+ * @throws BaleError 'arguments' if it does not exist, if it is for another platform, or if the app would replace it
+ */
+export async function findRunImage(
+  input: Pick<AnalyzeInput, 'runImage' | 'registry' | 'platform' | 'destinations' | 'reporter'>,
+  signal?: AbortSignal,
+): Promise<SelectedRunImage> {
   const { names, open } = input.runImage
   await refuseRunImage(input)
   const read = async (asked: string) => {
@@ -93,7 +96,10 @@ async function findRunImage(input: AnalyzeInput, signal?: AbortSignal): Promise<
  * Refuses to replace the run image (X33): every later app would be built on top of this app. Checks all names of the run image
  * before one is selected, since another build may select another name.
  */
-async function refuseRunImage({ runImage: { names, others = [], open }, destinations }: AnalyzeInput): Promise<void> {
+async function refuseRunImage({
+  runImage: { names, others = [], open },
+  destinations,
+}: Pick<AnalyzeInput, 'runImage' | 'destinations'>): Promise<void> {
   for (const asked of [names.image, ...names.mirrors, ...others]) {
     // Selection reports a name that cannot be opened.
     const at = await open(asked).catch((error: unknown) => {
@@ -148,6 +154,16 @@ export function analyzedOf(
       ...(features.targets && { target }),
     },
   }
+}
+
+/**
+ * The target of an app on a run image.
+ * @param layers those of the image, from wherever they can be read
+ */
+export async function readTarget(image: Image, layers = image.layers, signal?: AbortSignal): Promise<Target> {
+  const labelled = targetOfImage(image)
+  // An image that was not made for buildpacks has no distribution labels, but its files name the distribution.
+  return labelled.distro ? labelled : targetOfImage(image, await readOsRelease(layers, signal))
 }
 
 /** @param osRelease for an image whose labels do not name its distribution */

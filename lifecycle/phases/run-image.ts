@@ -81,7 +81,11 @@ function registryOf(name: string): string | undefined {
 
 /** Returns whether two names, in any notation, mean the same image. */
 function sameName(a: string, b: string): boolean {
-  return formatReference(parseReference(a)) === formatReference(parseReference(b))
+  try {
+    return formatReference(parseReference(a)) === formatReference(parseReference(b))
+  } catch {
+    return false // an image in a layout has no name
+  }
 }
 
 /** Returns the entry of run.toml that has this name, if there is one. */

@@ -2,6 +2,7 @@ import type { Reporter } from '../events.ts'
 import type { ImageConfig } from '../image/config.ts'
 import type { Image } from '../image/image.ts'
 import type { RunImageRequest } from '../phases/analyze.ts'
+import type { RunImageNames } from '../phases/run-image.ts'
 import type { Order } from '../spec/types.ts'
 import type { Stores } from '../stores/open.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
@@ -32,6 +33,8 @@ export interface BuildEnvironment {
   /** The user that runs buildpacks and owns their files. */
   readonly user: { readonly uid: number; readonly gid: number }
   readonly runImages: RunImageRequest
+  /** All run images of the builder, of which an image extension may select another one. */
+  readonly knownRunImages?: readonly RunImageNames[]
   /** The folder of a stack whose run image is for applications that need neither shell nor C library. */
   readonly staticStackDir?: string | undefined
   readonly buildConfig: readonly BuildConfigVariable[]

@@ -5,6 +5,7 @@ import { BaleError, isErrno } from '../errors.ts'
 import { errnoMessage } from '../files/wrap-errno.ts'
 import type { Platform } from '../image/manifest.ts'
 import type { ModuleKind } from '../phases/buildpacks-dir.ts'
+import type { RunImageNames } from '../phases/run-image.ts'
 import { parseToml } from '../spec/toml.ts'
 import { fromUtf16 } from '../spec/text.ts'
 import type { Order } from '../spec/types.ts'
@@ -27,7 +28,9 @@ export interface Builder {
   /** `[[build.env]]`: the operator's variables for buildpacks (platform.md, "Operator-Defined Variables"). */
   readonly buildConfig: readonly BuildConfigVariable[]
   /** Named instead of the stack's own run image; `mirrors` hold the same image in other registries. */
-  readonly runImage?: { readonly image: string; readonly mirrors: readonly string[] }
+  readonly runImage?: RunImageNames
+  /** All `[[run.images]]`, of which an image extension may select another one. */
+  readonly knownRunImages?: readonly RunImageNames[]
   /** A lifecycle tarball or image for builder images, in place of Bale's. */
   readonly lifecycle?: string | undefined
   /** The platforms that a builder image is made for. */
@@ -127,6 +130,7 @@ export async function loadBuilder(path: string, open: OpenModules = openDirector
     extensions,
     order,
     ...baseOf(toml, file),
+    ...(toml.run && { knownRunImages: toml.run.images }),
     buildConfig: toml.build.env ?? [],
     lifecycle: lifecycleOf(toml, file),
     targets: toml.targets.map(({ os, arch, variant }) => ({ os, architecture: arch, variant })),

@@ -7,7 +7,8 @@ import { readUntrusted } from '../files/read.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { type PhaseRunner, outOfTime } from '../phase-runner.ts'
 import type { Emulator } from '../processes/emulation.ts'
-import { type RunImageRequest, runImageMetadata } from '../phases/analyze.ts'
+import { runImageMetadata } from '../phases/analyze.ts'
+import type { RunImageNames } from '../phases/run-image.ts'
 import type { DetectionInput, PhaseFiles, PipelineImages } from '../pipeline.ts'
 import { formatAnalyzed } from '../spec/analyzed.ts'
 import { requirePlatformApi } from '../spec/api.ts'
@@ -203,15 +204,23 @@ async function withBuildpacks(
   const builder = environment.buildpacks
   const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
   const open: OpenChoice = (uri, where, until) => openBuildpack(uri, where, opening, until)
-  const runImages = withMirrors(environment.runImages, inputs.runImageMirrors)
-  return { ...environment, ...(await withSelection(environment, selection, open, signal)), runImages }
+  const addMirrors = (names: RunImageNames): RunImageNames => withMirrors(names, inputs.runImageMirrors)
+  const { runImages, knownRunImages = [] } = environment
+  return {
+    ...environment,
+    ...(await withSelection(environment, selection, open, signal)),
+    runImages: { ...runImages, names: addMirrors(runImages.names) },
+    knownRunImages: knownRunImages.map(addMirrors),
+  }
 }
 
-/** Adds the user's mirrors to the run image. */
-function withMirrors(request: RunImageRequest, mirrors: BuildOptions['runImageMirrors'] = {}): RunImageRequest {
-  const { image, mirrors: own } = request.names
+/** Adds the user's mirrors to a run image. */
+function withMirrors(
+  { image, mirrors: own }: RunImageNames,
+  mirrors: BuildOptions['runImageMirrors'] = {},
+): RunImageNames {
   const more = Object.hasOwn(mirrors, image) ? (mirrors[image] ?? []) : []
-  return { ...request, names: { image, mirrors: [...more, ...own] } }
+  return { image, mirrors: [...more, ...own] }
 }
 
 function imagesOf(

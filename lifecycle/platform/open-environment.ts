@@ -100,6 +100,7 @@ export async function stackEnvironment(input: StackEnvironmentInput, signal: Abo
     },
     user: stack.user,
     ...(await runImagesOf(input, stack.runImage)),
+    knownRunImages: builder.knownRunImages ?? [],
     buildConfig: builder.buildConfig,
   }
 }

@@ -72,10 +72,15 @@ export function plan(options: BuildOptions): Promise<PlannedBuild> {
     const { analysis, group, extensions } = await runDetection(await prepareDetection(opened, signal), signal)
     const images =
       extensions.length === 0
-        ? { runImage: analysis.runImage, extended: [] }
+        ? { runImage: analysis.runImage, target: analysis.target, extended: [] }
         : await requestedImages(opened, analysis, signal)
     const planned = {
-      ...(await describe(opened, { ...analysis, runImage: images.runImage }, group, seen.results)),
+      ...(await describe(
+        opened,
+        { ...analysis, runImage: images.runImage, target: images.target },
+        group,
+        seen.results,
+      )),
       extensions: extensions.map(({ id, version }) => ({ id, version })),
       extended: images.extended,
     }

@@ -75,6 +75,7 @@ export async function imageEnvironment(input: ImageEnvironmentInput, signal: Abo
         })
       },
     },
+    knownRunImages: runImages,
     buildConfig: [],
   }
 }
@@ -118,6 +119,7 @@ export async function buildImageEnvironment(input: BuildImageInput, signal: Abor
       names: builder.runImage ?? { image: '', mirrors: [] },
       open: text => locate(stores, text, platform, pullPolicy, signal),
     },
+    knownRunImages: builder.knownRunImages ?? [],
     buildConfig: builder.buildConfig,
   }
 }

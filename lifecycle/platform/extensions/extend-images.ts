@@ -1,12 +1,20 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import { readUntrusted } from '../../files/read.ts'
+import { replaceFile } from '../../files/staged.ts'
 import { type Image, makeImage } from '../../image/image.ts'
-import type { Analysis, SelectedRunImage } from '../../phases/analyze.ts'
+import {
+  type Analysis,
+  type RunImageRequest,
+  type SelectedRunImage,
+  findRunImage,
+  readTarget,
+} from '../../phases/analyze.ts'
+import { runImageEntry } from '../../phases/run-image.ts'
 import type { Extended } from '../../pipeline.ts'
-import { parseAnalyzed } from '../../spec/analyzed.ts'
+import { formatAnalyzed, parseAnalyzed } from '../../spec/analyzed.ts'
 import { type ExtendKind, extendKinds } from '../../spec/extend-config.ts'
-import type { GroupElement } from '../../spec/types.ts'
+import type { Analyzed, GroupElement, Target } from '../../spec/types.ts'
 import { locate } from '../../stores/pull-policy.ts'
 import { isPlain } from '../../stores/transports.ts'
 import type { BuildEnvironment } from '../build-environment.ts'
@@ -25,6 +33,8 @@ export interface ExtendedImages extends Pick<Extended, 'runImage'> {
 export interface RequestedImages {
   /** The run image that they select, or the one of analyze. */
   readonly runImage: SelectedRunImage
+  /** The target of the app on that run image. */
+  readonly target: Target
   /** The images that Dockerfiles change. */
   readonly extended: readonly ExtendKind[]
 }
@@ -38,13 +48,34 @@ export async function requestedImages(
   analysis: Analysis,
   signal: AbortSignal,
 ): Promise<RequestedImages> {
-  const file = join(build.workspace.layers, 'analyzed.toml')
-  const { runImage: selected, buildImage } = parseAnalyzed((await readUntrusted(file)) ?? '', file)
+  const { runImage: selected, buildImage } = await readAnalyzed(build)
   const kinds = { build: buildImage?.extend, run: selected?.extend }
+  const runImage = await runImageOf(selected?.image, analysis.runImage, build, signal)
   return {
-    runImage: await runImageOf(selected?.image, analysis.runImage, build, signal),
+    runImage,
+    target: runImage === analysis.runImage ? analysis.target : await readTarget(runImage.image, undefined, signal),
     extended: extendKinds.filter(kind => kinds[kind] === true),
   }
+}
+
+const analyzedFile = ({ workspace }: OpenBuild): string => join(workspace.layers, 'analyzed.toml')
+
+async function readAnalyzed(build: OpenBuild): Promise<Analyzed> {
+  const file = analyzedFile(build)
+  return parseAnalyzed((await readUntrusted(file)) ?? '', file)
+}
+
+/** Detect clears the target where an extension selects a run image; restorer, which is not part of this build, writes the new one. */
+async function writeTarget(build: OpenBuild, { runImage, target }: RequestedImages): Promise<void> {
+  const analyzed = await readAnalyzed(build)
+  const { name } = runImage
+  const written = formatAnalyzed({
+    ...analyzed,
+    runImage: { ...analyzed.runImage, reference: name, image: name, target },
+  })
+  const file = analyzedFile(build)
+  // Detect could have left a link there.
+  await replaceFile(file, Buffer.from(written), dirname(file))
 }
 
 /**
@@ -59,7 +90,9 @@ export async function extendImages(
   signal: AbortSignal,
 ): Promise<ExtendedImages> {
   const { environment, options, reporter } = build
-  const { runImage, extended: kinds } = await requestedImages(build, analysis, signal)
+  const requested = await requestedImages(build, analysis, signal)
+  await writeTarget(build, requested)
+  const { runImage, extended: kinds } = requested
   let extended: Image | undefined
   if (kinds.includes('run')) {
     const { image, name } = runImage
@@ -106,28 +139,19 @@ async function runImageOf(
     throw new BaleError('input', `an image extension selects the run image ${name}, which is not in a registry`, {
       fix: 'write FROM with the name of an image in a registry',
     })
-  const { names } = environment.runImages
-  const isKnown = [names.image, ...names.mirrors].includes(name)
-  const at = isKnown
-    ? await environment.runImages.open(name)
-    : await locate(stores, name, platform, options.pullPolicy, signal)
-  // Every later app would be built on top of this app (X33).
-  if (destinations.some(({ sink, names }) => sink.description === at.source.description && names.includes(at.name)))
-    throw new BaleError(
-      'arguments',
-      `the app would replace the run image ${at.name}, which an image extension selects`,
-      {
-        fix: 'give the app another name',
-      },
-    )
-  const image = await at.source.pull(at.name, platform, signal)
-  if (image === undefined)
-    throw new BaleError('arguments', `there is no run image ${name}, which an image extension selects`, {
-      where: at.source.description,
-      fix: 'make it available there, or use another builder',
-    })
   reporter.event({ type: 'note', level: 'info', text: `An image extension selects the run image ${name}` })
-  return { name, names: { image: name, mirrors: [] }, image }
+  const { runImages, knownRunImages = [] } = environment
+  const own = [runImages.names.image, ...runImages.names.mirrors]
+  const entry = runImageEntry({ images: [runImages.names, ...knownRunImages] }, name)
+  const request: RunImageRequest = {
+    names:
+      entry === undefined ? { image: name, mirrors: [] } : { image: name, mirrors: [entry.image, ...entry.mirrors] },
+    open: asked =>
+      own.includes(asked) ? runImages.open(asked) : locate(stores, asked, platform, options.pullPolicy, signal),
+  }
+  const [{ registry }] = destinations
+  const found = await findRunImage({ runImage: request, registry, platform, destinations, reporter }, signal)
+  return { ...found, names: entry ?? found.names }
 }
 
 /** Extender has checked names of users in the image's files. This process does not trust that. */
