@@ -24,7 +24,13 @@ export const pnpm: ManagerKind = {
 }
 
 /** The versions that write each format of lock files (pnpm.io, "pnpm-lock.yaml"), and that do not run scripts without permission. */
-const versionsByFormat: Readonly<Record<string, string>> = { '5.3': '6', '5.4': '7', '6.0': '8', '9.0': '10' }
+const versionsByFormat: Readonly<Record<string, string>> = {
+  '5.3': '6',
+  '5.4': '7',
+  '6.0': '8',
+  '6.1': '8',
+  '9.0': '10',
+}
 
 /** The versions that read each format, by its first number: pnpm 8 and 10 dropped the one before theirs (their release notes). */
 const readersByFormat: Readonly<Record<number, string>> = { 5: '<8', 6: '>=7 <10', 9: '>=9' }
