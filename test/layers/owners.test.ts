@@ -84,6 +84,23 @@ describe('readOwners', () => {
     )
     expect(owners).toEqual([{ path: 'f/h', uid: 2, gid: 0 }])
   })
+
+  it('lists what later layers make again below a path that was deleted', async () => {
+    const owners = await readOwners(
+      layers(
+        tar(file('a/b/c/d', '', { uid: 1 }), file('a/b/e', '', { uid: 1 }), file('ab', '', { uid: 1 })),
+        tar(file('a/.wh.b', '')),
+        tar(file('a/b/c/new', '', { uid: 2 })),
+        tar(file('a/b/c', '', { uid: 3 })),
+        tar(file('.wh..wh..opq', ''), file('a/b/c/last', '', { uid: 4 })),
+        tar(directory('a/b', { uid: 5 })),
+      ),
+    )
+    expect(owners).toEqual([
+      { path: 'a/b', uid: 5, gid: 0 },
+      { path: 'a/b/c/last', uid: 4, gid: 0 },
+    ])
+  })
 })
 
 describe.runIf(process.geteuid?.() === 0)('giveOwners', () => {

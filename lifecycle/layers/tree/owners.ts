@@ -6,7 +6,7 @@ import type { Layer } from '../../image/layer.ts'
 import { layerTar } from '../layer-tar.ts'
 import { relativeName } from '../tar/names.ts'
 import { readTar, type TarEntry } from '../tar/reader.ts'
-import { PathCursor, isAtOrBelow } from './cursor.ts'
+import { PathCursor } from './cursor.ts'
 import type { Owner } from './entries.ts'
 import { baseOf, parentOf } from './tree-writer.ts'
 
@@ -25,19 +25,19 @@ export interface OwnedPath extends Owner {
 
 /** Lists the paths of an image that do not belong to root, or have setuid or setgid bits. */
 export async function readOwners(layers: readonly Layer[], signal?: AbortSignal): Promise<OwnedPath[]> {
-  const owners = new Map<ByteString, OwnedPath>()
+  const owners = new OwnerTree()
   for (const layer of layers) {
     const added = new Map<ByteString, OwnedPath | undefined>()
     const entry = (found: TarEntry): void => {
       const path = relativeName(found.name)
       const base = baseOf(path)
-      if (base === '.wh..wh..opq') return removeBelow(owners, parentOf(path))
+      if (base === '.wh..wh..opq') return owners.deleteBelow(parentOf(path))
       if (base.startsWith('.wh.')) {
         const victim = path.slice(0, path.length - base.length) + base.slice('.wh.'.length)
         owners.delete(victim)
-        return removeBelow(owners, victim)
+        return owners.deleteBelow(victim)
       }
-      if (found.type !== 'directory') removeBelow(owners, path)
+      if (found.type !== 'directory') owners.deleteBelow(path)
       added.set(path, found.type === 'hardlink' ? added.get(relativeName(found.target)) : special(path, found))
     }
     const handler = { entry, data: () => {}, endOfFile: () => {} }
@@ -45,10 +45,10 @@ export async function readOwners(layers: readonly Layer[], signal?: AbortSignal)
     // Whiteouts concern the layers below only.
     for (const [path, owner] of added) {
       if (owner === undefined) owners.delete(path)
-      else owners.set(path, { ...owner, path })
+      else owners.set({ ...owner, path })
     }
   }
-  return [...owners.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+  return owners.values().sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 function special(path: ByteString, { type, mode, uid, gid }: TarEntry): OwnedPath | undefined {
@@ -57,8 +57,40 @@ function special(path: ByteString, { type, mode, uid, gid }: TarEntry): OwnedPat
   return { path, uid, gid, ...(hasBits && { mode }) }
 }
 
-function removeBelow(owners: Map<ByteString, OwnedPath>, path: ByteString): void {
-  for (const known of owners.keys()) if (known !== path && isAtOrBelow(known, path)) owners.delete(known)
+/** Owners by path, with the entries of each directory: an image has hundreds of thousands of entries that are deleted or replaced. */
+class OwnerTree {
+  readonly #owners = new Map<ByteString, OwnedPath>()
+  /** The paths in a directory that have an owner here, or something below with one. */
+  readonly #entries = new Map<ByteString, Set<ByteString>>()
+
+  set(owned: OwnedPath): void {
+    this.#owners.set(owned.path, owned)
+    for (let path = owned.path; path !== ''; path = parentOf(path)) {
+      const entries = this.#entries.get(parentOf(path))
+      if (entries?.has(path) === true) return
+      if (entries === undefined) this.#entries.set(parentOf(path), new Set([path]))
+      else entries.add(path)
+    }
+  }
+
+  delete(path: ByteString): void {
+    this.#owners.delete(path)
+  }
+
+  deleteBelow(directory: ByteString): void {
+    const directories = [directory]
+    for (let next = directories.pop(); next !== undefined; next = directories.pop()) {
+      for (const path of this.#entries.get(next) ?? []) {
+        this.#owners.delete(path)
+        directories.push(path)
+      }
+      this.#entries.delete(next)
+    }
+  }
+
+  values(): OwnedPath[] {
+    return [...this.#owners.values()]
+  }
 }
 
 /**
