@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import {
   type BuildContext,
@@ -100,10 +100,14 @@ export async function provideJre(
     types: { launch: true, cache: isRun },
     key,
     create: async dir => {
-      await source.unpack(dir)
+      // Without libraries beside it, a JRE is made of the JDK alone, which the build has.
+      const isOfJdk = source.libraries(dir) === undefined
+      if (!isOfJdk) await source.unpack(dir)
       const home = await source.home(dir)
-      if (link !== undefined) {
-        await rm(home, { recursive: true })
+      if (link === undefined) {
+        if (isOfJdk) await cp(jdk.home, home, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
+      } else {
+        await rm(home, { recursive: true, force: true })
         await run([join(jdk.home, 'bin/jlink'), ...link.args, '--output', home], { env: jdk.env, name: 'jlink' })
         if (dumpsReproducibly(major)) await dumpClasses(context, home, source.libraries(dir))
       }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { JavaSource } from '../../buildpacks/java/java-source.ts'
@@ -24,7 +24,7 @@ const programs = {
 async function provide(home: string, libraries: string | undefined, env: Record<string, string> = {}) {
   const root = await temporaryDirectory()
   const jdk = { home: join(root, 'jdk', home), version: '21.0.5+11', env: {} }
-  await writeTree(jdk.home, programs)
+  await writeTree(jdk.home, { ...programs, 'lib/security/cacerts': { link: join(root, 'own-certificates') } })
   let unpacked = 0
   const source: JavaSource = {
     version: jdk.version,
@@ -61,24 +61,31 @@ const layouts: readonly (readonly [string, string, string | undefined])[] = [
   ['a vendor’s JDK', 'jdk', undefined],
 ]
 
+const settings: readonly Record<string, string>[] = [{}, { BP_JVM_JLINK_ENABLED: 'false' }]
+
 describe.each(layouts)('a JRE of %s', (_, home, libraries) => {
-  it.each<Record<string, string>>([{}, { BP_JVM_JLINK_ENABLED: 'false' }])(
-    'makes a trust store of certificates at the start: %j',
-    async env => {
-      const jre = await provide(home, libraries, env)
-      await writeTree(jre.root, { 'ca.pem': 'certificate' })
-      const { status, stderr, output } = spawnSync('sh', ['-c', launchScript(1000)], {
-        env: {
-          PATH: process.env['PATH'],
-          TMPDIR: jre.root,
-          JAVA_HOME: jre.home,
-          SSL_CERT_FILE: join(jre.root, 'ca.pem'),
-        },
-        stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
-        encoding: 'utf8',
-      })
-      expect(status, stderr).toBe(0)
-      expect(output[3]).toContain('-Djavax.net.ssl.trustStore=')
-    },
-  )
+  it.each(settings)('makes a trust store of certificates at the start: %j', async env => {
+    const jre = await provide(home, libraries, env)
+    await writeTree(jre.root, { 'ca.pem': 'certificate' })
+    const { status, stderr, output } = spawnSync('sh', ['-c', launchScript(1000)], {
+      env: {
+        PATH: process.env['PATH'],
+        TMPDIR: jre.root,
+        JAVA_HOME: jre.home,
+        SSL_CERT_FILE: join(jre.root, 'ca.pem'),
+      },
+      stdio: ['ignore', 'inherit', 'pipe', 'pipe'],
+      encoding: 'utf8',
+    })
+    expect(status, stderr).toBe(0)
+    expect(output[3]).toContain('-Djavax.net.ssl.trustStore=')
+  })
+
+  it.each(settings)('is unpacked only if it has packages of its own: %j', async env => {
+    const jre = await provide(home, libraries, env)
+    expect(jre.unpacked).toBe(libraries === undefined ? 0 : 1)
+    expect((await readdir(jre.home)).toSorted()).toEqual(['bin', 'lib'])
+    // Those of Debian's package, not the build's own, which the JDK links to.
+    expect(await readFile(join(jre.home, 'lib/security/cacerts'), 'utf8')).toContain('-----BEGIN CERTIFICATE')
+  })
 })
