@@ -38,6 +38,19 @@ describe('unpackChanges', () => {
     expect(await readTree(dir)).toEqual({ new: 'x' })
   })
 
+  it('makes one device for all deleted entries, under many names: each device takes a process', async () => {
+    const dir = join(await temporaryDirectory(), 'layer')
+    const names = ['a/one', 'b/c/two', 'three']
+    const [layer] = layers(
+      tar(...names.map(name => file(name.replace(/([^/]*)$/, '.wh.$1'), '')), file('.wh.\xff', ''), file('b/new', 'x')),
+    )
+    await unpackChanges(layer as Layer, dir)
+    const found = await Promise.all(names.map(name => lstat(join(dir, name))))
+    expect(found.map(({ rdev, nlink }) => [rdev, nlink])).toEqual(names.map(() => [0, 4]))
+    expect(new Set(found.map(({ ino }) => ino)).size).toBe(1)
+    expect(await readTree(join(dir, 'b'))).toEqual({ new: 'x' })
+  })
+
   it.each([
     ['hides a directory', tar(directory('a/'), file('a/.wh..wh..opq', ''))],
     ['deletes through a link', tar(entry('out', { type: '2', link: '/etc' }), file('out/.wh.passwd', ''))],

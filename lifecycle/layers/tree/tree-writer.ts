@@ -140,25 +140,41 @@ export class TreeWriter {
    * "whiteouts and opaque directories"). Paths that exist here stay.
    */
   whiteOut(paths: readonly ByteString[]): void {
+    let made: ByteString | undefined
     for (const path of paths) {
       if (this.kindAt(path) !== undefined) continue
-      const parent = this.#parent(path)
-      const name = toBuffer(baseOf(path)).toString()
-      if (Buffer.from(name).compare(toBuffer(baseOf(path))) !== 0) throw damaged('its name is not UTF-8', path)
-      const made = spawnSync(
-        'mknod',
-        ['-m', '0', '--', `/proc/${process.pid}/fd/${parent.fd}/${name}`, 'c', '0', '0'],
-        {
-          env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-          encoding: 'utf8',
-        },
-      )
-      if (made.status === 0) continue
-      throw new BaleError('filesystem', `${printableName(path)} cannot be marked as deleted: ${made.stderr}`.trim(), {
-        where: printableName(path),
-        fix: 'use Linux 5.8 or newer, and a file system that holds devices',
-      })
+      if (made !== undefined && this.#linkWhiteout(path, made)) continue
+      this.#makeWhiteout(path)
+      made = path
     }
+  }
+
+  /** Another name for a device is as good, and takes no process. Returns false if the device can have no further name. */
+  #linkWhiteout(path: ByteString, target: ByteString): boolean {
+    const from = this.#others.at(parentOf(target), enter)
+    const parent = this.#parent(path)
+    try {
+      linkSync(from.path(baseOf(target)), parent.path(baseOf(path)))
+      return true
+    } catch (error) {
+      if (isErrno(error, 'EMLINK', 'EPERM', 'ENOTSUP')) return false
+      throw refused(path, error)
+    }
+  }
+
+  #makeWhiteout(path: ByteString): void {
+    const parent = this.#parent(path)
+    const name = toBuffer(baseOf(path)).toString()
+    if (Buffer.from(name).compare(toBuffer(baseOf(path))) !== 0) throw damaged('its name is not UTF-8', path)
+    const made = spawnSync('mknod', ['-m', '0', '--', `/proc/${process.pid}/fd/${parent.fd}/${name}`, 'c', '0', '0'], {
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      encoding: 'utf8',
+    })
+    if (made.status === 0) return
+    throw new BaleError('filesystem', `${printableName(path)} cannot be marked as deleted: ${made.stderr}`.trim(), {
+      where: printableName(path),
+      fix: 'use Linux 5.8 or newer, and a file system that holds devices',
+    })
   }
 
   remove(path: ByteString): void {
