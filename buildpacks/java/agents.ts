@@ -4,7 +4,7 @@ import {
   bindingsOf,
   type BuildContext,
   byDefault,
-  eachBinding,
+  findBound,
   isSet,
   type LayerEnv,
   packageUrl,
@@ -36,7 +36,7 @@ const agents: readonly Agent[] = [
     chosenBy: { variable: 'BP_OPENTELEMETRY_ENABLED' },
     env: { OTEL_JAVAAGENT_ENABLED: byDefault('false'), OTEL_METRICS_EXPORTER: byDefault('none') },
     start: `load
-${eachBinding('opentelemetry', '  for key in "$binding"/*; do case ${key##*/} in type | provider) ;; *) default OTEL_JAVAAGENT_CONFIGURATION_FILE "$key" ;; esac; done\n')}`,
+${ofBound('opentelemetry', 'default OTEL_JAVAAGENT_CONFIGURATION_FILE "$key"\n    break')}`,
   },
   {
     name: 'Datadog',
@@ -61,14 +61,23 @@ ${eachBinding('opentelemetry', '  for key in "$binding"/*; do case ${key##*/} in
 
 /** An agent whose settings are the keys of a binding at the start: `license_key` is `NEW_RELIC_LICENSE_KEY`. */
 function ofBinding(name: string, binding: string, prefix: string, artifact: string): Agent {
-  const body = `  for key in "$binding"/*; do
-    name=\${key##*/}
-    case $name in type | provider | *[!A-Za-z0-9._-]*) continue ;; esac
-    default "${prefix}_$(printf %s "$name" | tr a-z.- A-Z__)" "$(text_of "$key")"
-  done
-`
-  const start = `load\n${eachBinding(binding, body)}`
+  const body = `name=\${key##*/}
+    case $name in *[!A-Za-z0-9._-]*) continue ;; esac
+    default "${prefix}_$(printf %s "$name" | tr a-z.- A-Z__)" "$(text_of "$key")"`
+  const start = `load\n${ofBound(binding, body)}`
   return { name, layer: `agent-${binding.toLowerCase()}`, artifact, chosenBy: { binding }, start }
+}
+
+/** Shell code that runs `body` for the path of each key of the first binding of a type, `$key`. */
+function ofBound(type: string, body: string): string {
+  return `${findBound(type)}if [ -n "$bound" ]; then
+  for key in "$bound"/*; do
+    case \${key##*/} in type | provider) continue ;; esac
+    [ -f "$key" ] || continue
+    ${body}
+  done
+fi
+`
 }
 
 /** What the start of an application with agents needs. */

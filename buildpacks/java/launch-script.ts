@@ -49,8 +49,14 @@ put() {
   case $value in *\\\\* | *'"'* | *'\n'*) value=$(printf %s "$2" | tr '\\n' ' ' | sed 's/\\\\/\\\\\\\\/g; s/"/\\\\"/g') ;; esac
   printf '%s = "%s"\\n' "$1" "$value" >&3
 }
-# Does not change variables that the user sets.
-default() { eval "[ -n \\"\\\${$1-}\\" ]" || put "$1" "$2"; }
+# Does not change variables that the user sets, and sets each only once: the launcher refuses a variable that is there twice.
+default() {
+  eval "before=\\\${$1-}"
+  if [ -z "$before" ] && [ -n "$2" ]; then
+    put "$1" "$2"
+    eval "$1=\\$2"
+  fi
+}
 enabled() { case $1 in 1 | [tT]rue | TRUE | [yY]es | [oO]n) return 0 ;; esac; return 1; }
 fail() {
   echo "Error: $1" >&2

@@ -46,6 +46,7 @@ async function provide(env: Record<string, string>, bindings: Tree = {}) {
     })
     expect(status, stderr).toBe(0)
     const lines = [...(output[3] ?? '').matchAll(/^(\w+) = "(.*)"$/gm)]
+    expect(new Set(lines.map(([, name]) => name)).size).toBe(lines.length)
     return Object.fromEntries(lines.map(([, name, value]) => [name, value?.replaceAll(root, '')])) as Record<
       string,
       string
@@ -101,5 +102,32 @@ describe('agents of monitoring services', () => {
     const { NEW_RELIC_LICENSE_KEY, NEW_RELIC_APP_NAME, ...more } = await start({ NEW_RELIC_APP_NAME: 'mine' }, bound)
     expect([NEW_RELIC_LICENSE_KEY, NEW_RELIC_APP_NAME]).toEqual(['\\"k9\\"\\\\', undefined])
     expect(Object.keys(more)).toEqual(['JAVA_TOOL_OPTIONS'])
+  })
+
+  it.each<[Record<string, string>, Tree, Tree, Record<string, string>]>([
+    [
+      {},
+      { 'm/type': 'NewRelic' },
+      { 'a/type': 'NewRelic', 'a/license_key': '1', 'b/type': 'NewRelic', 'b/license_key': '2' },
+      { NEW_RELIC_LICENSE_KEY: '1' },
+    ],
+    [
+      {},
+      { 'm/type': 'ElasticAPM' },
+      { 'a/type': 'ElasticAPM', 'a/secret-token': '1', 'a/secret_token': '2', 'a/url': '' },
+      { ELASTIC_APM_SECRET_TOKEN: '1' },
+    ],
+    [
+      { BP_OPENTELEMETRY_ENABLED: 'true' },
+      {},
+      { 'a/type': 'OpenTelemetry', 'a/a.properties': '', 'a/b.yaml': '', 'b/type': 'opentelemetry', 'b/c': '' },
+      { OTEL_JAVAAGENT_CONFIGURATION_FILE: '/bound/a/a.properties' },
+    ],
+  ])('set each variable once for %j, %j and %j at the start: the launcher refuses a second one', async (...given) => {
+    const [env, build, bound, variables] = given
+    const { start } = await provide(env, build)
+    const { JAVA_TOOL_OPTIONS, ...set } = await start({}, bound)
+    expect(JAVA_TOOL_OPTIONS).toContain('-javaagent')
+    expect(set).toEqual(variables)
   })
 })
