@@ -8,7 +8,7 @@ import type { Engine, EngineRun, ExitStatus } from './engine.ts'
 import { type Warning, findLandlock, withoutLandlock } from './landlock.ts'
 import { phaseExitStatus } from './exit.ts'
 import { landlockInside, openFiles } from './files.ts'
-import { type HostUser, type Starter, asRoot, findHostUser, openAs } from './host-user.ts'
+import { type HostUser, type Starter, asRoot, asRootWithCapabilities, findHostUser, openAs } from './host-user.ts'
 import { isolate, sizesFor, systemMounts } from './isolation.ts'
 import { checkPath } from './mounts.ts'
 import type { Places } from './places.ts'
@@ -72,7 +72,8 @@ const defaultHome = '/home/cnb'
  *   memory, and together take at most three quarters of it (X46). Disk space is measured twice a second.
  * - The supplementary groups of an ordinary user who started Bale stay; they only matter for the files in the mounts.
  * - Started by root, the sandbox runs as another user, without an account and without groups. The mounts appear to belong to that
- *   user. Where that is not possible, `onWarning` gets a warning, and the sandbox runs as root without capabilities (X51).
+ *   user. Where that is not possible, `onWarning` gets a warning, and the sandbox runs as root, without capabilities except with
+ *   `asRoot` (X51).
  */
 export function bubblewrapEngine(options: BubblewrapOptions): Engine {
   // Looked up early, so that the result is known when the first run begins. `run` reports a missing bubblewrap.
@@ -90,7 +91,7 @@ export function bubblewrapEngine(options: BubblewrapOptions): Engine {
   let hostUser: { readonly found: HostUser | 'refused' | undefined } | undefined
   let warned = false
   const onAsRoot = (): void => {
-    if (!warned) options.onWarning?.(asRoot)
+    if (!warned) options.onWarning?.(options.asRoot === true ? asRootWithCapabilities : asRoot)
     warned = true
   }
   return {

@@ -45,9 +45,18 @@ export function findHostUser(program: string | undefined): HostUser | 'refused' 
   return program === undefined || dir === undefined || id === undefined ? 'refused' : { id, starter: program, dir }
 }
 
+const fix =
+  'use Linux 5.19 or newer with the capability CAP_SYS_ADMIN and file systems that can map ids, or start Bale as an ordinary user'
+
 export const asRoot: Warning = {
   text: 'processes in the sandbox run as root on this machine, without capabilities: they can open any file of the host that they reach as root can (X51)',
-  fix: 'use Linux 5.19 or newer with the capability CAP_SYS_ADMIN and file systems that can map ids, or start Bale as an ordinary user',
+  fix,
+}
+
+/** For a user namespace with many ids, whose root is root here. */
+export const asRootWithCapabilities: Warning = {
+  text: 'programs that the Dockerfiles of image extensions start run as root on this machine, with capabilities for files of root and of their own ids: they can change any such file of the host that they reach (X51, X52)',
+  fix,
 }
 
 function isFree(id: number): boolean {

@@ -2,9 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { bubblewrapEngine } from '../../lifecycle/engines/bubblewrap.ts'
 import { findBwrap } from '../../lifecycle/engines/bwrap.ts'
 import { findHostUser, openAs } from '../../lifecycle/engines/host-user.ts'
 import type { Places } from '../../lifecycle/engines/places.ts'
+import { failureOf } from '../helpers/failure.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 import { landlockProgram } from '../helpers/supervisor.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
@@ -81,6 +83,24 @@ describe.runIf(isRoot)('X51 another user, started by root', () => {
   })
 
   it('is not there without the program for it', () => expect(findHostUser(undefined)).toBe('refused'))
+})
+
+it.runIf(isRoot)('X51 X52 a warning says as whom and with what programs run where ids cannot be mapped', async () => {
+  const warned = async (asRoot: boolean): Promise<string> => {
+    const tmpDir = await temporaryDirectory()
+    const texts: string[] = []
+    const onWarning = ({ text }: { text: string }): void => void texts.push(text)
+    const engine = bubblewrapEngine({ rootfs: [tmpDir], tmpDir, asRoot, onWarning })
+    // Ends before anything is started.
+    const mounts = [{ hostPath: '/', path: 'relative', access: 'read-only' as const }]
+    const user = { uid: 0, gid: 0 }
+    const run = { argv: ['/bin/true'], env: {}, workingDir: '/', mounts, network: 'none' as const, user }
+    const error = await failureOf(engine.run({ ...run, onOutput: () => undefined }))
+    expect(error).toMatchObject({ where: '"relative"' })
+    return texts.join()
+  }
+  expect(await warned(false)).toMatch(/^processes in the sandbox run as root on this machine, without capabilities/)
+  expect(await warned(true)).toMatch(/^programs that the Dockerfiles .* as root on this machine, with capabilities/)
 })
 
 it('an ordinary user stays who they are', async () => {
