@@ -118,7 +118,12 @@ export async function runPipeline(input: PipelineInput, signal: AbortSignal): Pr
     // From here on, all processes of buildpacks have ended. Their output is not trusted.
     const chosen = extended.runImage ?? (await input.chooseRunImage?.(output, signal)) ?? analysis.runImage
     const image = extended.runImage?.extended ?? chosen.image
-    await input.checkOutput?.(output, image, signal)
+    const isExtended = image !== chosen.image
+    await input.checkOutput?.(
+      { ...output, ...(isExtended && { extended: { base: chosen.image, image } }) },
+      image,
+      signal,
+    )
     return { image, chosen }
   })
 

@@ -194,6 +194,16 @@ suiteWith('a builder with image extensions', canExtend, () => {
     expect((await extensionLayers(dir))[0]).toHaveProperty([at], '0:0 644')
   })
 
+  it('publishes no secret that a run.Dockerfile has copied from the source, which the buildpack cleans', async () => {
+    const secret = join(base, 'token')
+    await writeFile(secret, 'hunter2-of-the-test')
+    const builder = await makeBuilder('rm notes', { 'run.Dockerfile': asRoot('COPY notes /srv/notes') })
+    const source = { notes: 'the token is hunter2-of-the-test\n' }
+    const built = await build(builder, { source, args: ['--secret', `id=token,src=${secret}`] })
+    expect(built.code).not.toBe(0)
+    expect(built.stderr).toContain('/srv/notes: it contains the secret token')
+  })
+
   it('says which instruction fails, and builds nothing', async () => {
     const built = await build(await makeBuilder('echo never', { 'build.Dockerfile': asRoot('RUN exit 3') }))
     expect(built.code).not.toBe(0)

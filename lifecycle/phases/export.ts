@@ -35,6 +35,7 @@ import {
   processTypesLayer,
   sbomLayer,
 } from './export-layers.ts'
+import type { ExtendedRunImage } from './search-extension.ts'
 import { addLifecycleSboms } from './sbom.ts'
 import { type LayerOnDisk, buildpackLayersDir, readLayers } from './layers-dir.ts'
 import { inOrder } from '../concurrency.ts'
@@ -48,6 +49,8 @@ export interface BuildOutput {
   readonly group: readonly GroupElement[]
   /** The owner of files from buildpacks: CNB_USER_ID and CNB_GROUP_ID. */
   readonly owner: Owner
+  /** Present if image extensions have extended the run image. */
+  readonly extended?: ExtendedRunImage | undefined
 }
 
 /** Properties of the image that the platform sets. */

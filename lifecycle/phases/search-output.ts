@@ -1,5 +1,6 @@
 import { buildpackLayersDir, readLayers } from './layers-dir.ts'
 import type { BuildOutput, ImageSettings } from './export.ts'
+import { searchExtension } from './search-extension.ts'
 import { type Search, searchTree } from './search-tree.ts'
 
 /** What an image is made of besides the output of build: labels, annotations and the project's metadata. */
@@ -12,11 +13,11 @@ export interface OutputSearch extends Search {
 
 /**
  * Searches what the image, the cache and the report are made of: the app, layers for launch and for the cache, bills of
- * materials, labels and all other metadata. Does not find compressed or encrypted text.
+ * materials, labels and all other metadata, and what image extensions have added to the run image. Does not find compressed or encrypted text.
  * @throws BaleError from `found`, for the first place
  */
 export async function searchOutput(
-  { layersDir, appDir, group }: BuildOutput,
+  { layersDir, appDir, group, extended }: BuildOutput,
   settings: SearchedSettings,
   search: OutputSearch,
   signal?: AbortSignal,
@@ -31,6 +32,7 @@ export async function searchOutput(
   }
   await searchTree(layersDir, { ...inApp, since, skip: path => dropped.has(path.toString()) }, signal)
   await searchTree(appDir, inApp, signal)
+  if (extended !== undefined) await searchExtension(extended, inApp, signal)
 }
 
 function searchSettings({ labels = {}, annotations = {}, project }: SearchedSettings, { forms, found }: Search): void {

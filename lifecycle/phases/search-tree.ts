@@ -52,7 +52,7 @@ export async function searchTree({ host, image }: Located, search: Search, signa
 }
 
 /** A form within another one is found wherever the longer one is. Each form is searched for separately. */
-const shortestOf = (forms: readonly Form[]): Form[] =>
+export const shortestOf = (forms: readonly Form[]): Form[] =>
   forms.filter(({ bytes }) => !forms.some(other => other.bytes.length < bytes.length && bytes.includes(other.bytes)))
 
 interface OpenFile {

@@ -4,8 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { readSecrets } from '../../lifecycle/cli/secrets.ts'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type BuildEvent, silent } from '../../lifecycle/events.ts'
+import { makeImage } from '../../lifecycle/image/image.ts'
 import { BuildSecrets } from '../../lifecycle/phases/secrets.ts'
 import { failureOf } from '../helpers/failure.ts'
+import { configOf, layerOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 import { writeTree } from '../helpers/tree.ts'
 
@@ -115,6 +117,23 @@ describe('a secret', () => {
     await secrets.refuseIn(output, { project: {} })
     await symlink(`/x/${value}`, join(dir, 'app/link'))
     expect(await failureOf(secrets.refuseIn(output, { project: {} }))).toMatchObject({ where: '/workspace/link' })
+  })
+
+  const config = (env: string) => configOf({ config: { Env: [env], Labels: { kept: 'yes' } } })
+  it.each([
+    ['a file', { '/srv/.npmrc': `${'-'.repeat(2 ** 16 - 5)}${value}` }, 'A=1', '/srv/.npmrc'],
+    ['a name', { '/srv/hunter2/s3cret+"x"': '' }, 'A=1', '/srv/***'],
+    ['a variable', {}, `TOKEN=${value}`, 'the run image’s variable TOKEN'],
+  ])('is found in %s that image extensions have added to the run image', async (_where, files, env, where) => {
+    const { output } = await leave({})
+    const below = await layerOf({ '/srv/old': value }) // is published already
+    const base = makeImage(config('A=1'), [below])
+    const image = makeImage(config(env), [below, await layerOf({ '/srv/file': 'harmless', ...files })])
+    await secrets.refuseIn({ ...output, extended: { base, image: base } }, { project: {} })
+    expect(await failureOf(secrets.refuseIn({ ...output, extended: { base, image } }, { project: {} }))).toMatchObject({
+      code: 'input',
+      where,
+    })
   })
 
   it('that is too short is said to be so', () => {

@@ -39,7 +39,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
   const analyzed = parseAnalyzed(await readRequired(readUntrusted, path), path)
   const { buildpacks: group } = await readGroup(context)
   await images.checkCache()
-  const parts = await openImages(context, images, analyzed)
+  const { extended, ...parts } = await openImages(context, images, analyzed)
   const settings = await imageSettings(context)
   return {
     owns: presentOf(inputs, 'cache-dir', 'launch-cache'),
@@ -52,6 +52,7 @@ export async function prepare(context: PhaseContext): Promise<PhaseCommand> {
         appDir: { host: app, image: app },
         group,
         owner: cnbUser(context),
+        extended,
       }
       const [destination, ...others] = await images.destinations(names)
       const opened = { images, destinations: [destination, ...others], settings }
@@ -90,7 +91,7 @@ export async function checkOutput(
   if (inputs.flag('check-start')) await checkStart(output, runImage, { signal })
 }
 
-type Parts = Pick<ExportInput, 'runImage' | 'previous'>
+type Parts = Pick<ExportInput, 'runImage' | 'previous'> & Pick<ExportInput['output'], 'extended'>
 
 /** Opens the images that analyze found. @throws BaleError if the run image no longer exists */
 async function openImages({ signal, ...context }: PhaseContext, images: Images, analyzed: Analyzed): Promise<Parts> {
@@ -112,6 +113,7 @@ async function openImages({ signal, ...context }: PhaseContext, images: Images, 
       image: extended,
       metadata: await describeRunImage({ signal, ...context }, images, runImage.image ?? runImage.reference, opened),
     },
+    ...(extended !== opened && { extended: { base: opened, image: extended } }),
     ...(previous && metadata && { previous: { image: previous, metadata } }),
   }
 }
