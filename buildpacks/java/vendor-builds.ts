@@ -64,6 +64,11 @@ export async function chooseJava(
   try {
     const source = await findBuild(context, wish, temp)
     log.info(`Java ${source.shown}: ${why}`)
+    if (!isStartOf(wish.version, source.version))
+      log.warning(
+        `${where} asks for Java ${value}, but mise has builds of Zulu only by Zulu's own numbers: ${source.shown} builds and runs the application`,
+        `Write ${source.shown} there.`,
+      )
     const found = { major: majorOf(source.version) ?? wish.major, jdk: source, jre: source }
     return isRequired ? found : { ...found, instead: otherwise }
   } catch (error) {
@@ -90,11 +95,9 @@ function tellOfDebians({ log }: BuildContext, { major, why, instead, unknownVend
   if (major === '11') log.warning('Debian no longer fixes Java 11', 'Use 17 or newer if the application works with it.')
 }
 
-type Wish = NonNullable<ChosenVersion['wish']>
-
 /** Whether Debian's packages are a release that the request accepts. */
 async function isDebians(
-  { vendor, version, major }: Wish,
+  { vendor, version, major }: BuildWish,
   debianMajor: Major,
   packages: () => Promise<ChosenJava>,
 ): Promise<boolean> {
@@ -102,7 +105,7 @@ async function isDebians(
   return isStartOf(version, (await packages()).jdk.shown)
 }
 
-async function findBuild(context: BuildContext, wish: Wish, temp: string): Promise<JavaSource> {
+async function findBuild(context: BuildContext, wish: BuildWish, temp: string): Promise<JavaSource> {
   const { vendor, version } = wish
   const mise = new Mise(context, tool, temp)
   const build = await resolveBuild(context, mise, {
@@ -130,18 +133,21 @@ export async function installJava(
 
 /** The newest build that a request accepts. @throws BuildpackError with the nearest one, if there is none */
 export function chooseBuild(builds: readonly string[], wish: BuildWish): string {
-  const { version, major } = wish
+  const { version, major, isRequired } = wish
   const vendor = wish.vendor ?? usualVendor
   const releases = releasesOf(builds, vendor)
   // Zulu's own numbers follow the major version: other version managers write OpenJDK's.
-  const isOther = vendor === 'zulu' && !releases.some(release => isStartOf(version, release))
+  const isOther = vendor === 'zulu' && !isRequired && !releases.some(release => isStartOf(version, release))
   const found = releases.find(release => isStartOf(isOther ? major : version, release))
   if (found !== undefined) return `${vendor}-${found}`
   const same = releases.find(release => isStartOf(major, release))
   const next = releases.findLast(release => Number(majorOf(release)) > Number(major))
   const nearest = same ?? next ?? releases[0]
   throw new BuildpackError(`mise has no build ${vendor}-${version}`, {
-    fix: nearest === undefined ? `it has none of ${vendor} at all` : `the nearest is ${vendor}-${nearest}`,
+    fix:
+      nearest === undefined
+        ? `it has none of ${vendor} at all`
+        : `the nearest is ${vendor}-${nearest}${vendor === 'zulu' ? ", with Zulu's own numbers" : ''}`,
   })
 }
 

@@ -22,6 +22,8 @@ export interface BuildWish extends VersionRequest {
   /** `21`, `21.0.5`, `21.0.5+11`: a version or the start of one. */
   readonly version: string
   readonly major: string
+  /** Whether Debian's version is no substitute. */
+  readonly isRequired: boolean
 }
 
 /** The parts of a request: `21`, `21.*`, `21.0.4+7`, `1.8`, `21.0.4-tem`, `temurin-21.0.4`, `openjdk64-17.0.1`. */

@@ -43,10 +43,7 @@ export interface ChosenVersion {
   /** The request for a version that Debian does not have; a newer one is used instead, unless `wish` is satisfied. */
   readonly instead?: VersionRequest
   /** A build that Debian may not have: of a vendor, of an exact version, or of another major version. */
-  readonly wish?: BuildWish & {
-    /** Whether Debian's version is no substitute. */
-    readonly isRequired: boolean
-  }
+  readonly wish?: BuildWish
   /** A vendor in the request whose builds are not available. */
   readonly unknownVendor?: string
 }

@@ -70,6 +70,7 @@ describe('the build of a vendor', () => {
     major: majorOf(version) ?? '',
     value: version,
     where: '.sdkmanrc',
+    isRequired: false,
   })
 
   it.each([
@@ -208,6 +209,21 @@ describe('Java', () => {
     Object.assign(context.target, { arch: 'arm64' })
     expect(await choose({}, setting)).toMatchObject({ shown: '17.0.9+10' })
     expect(await failureOf(choose({}, { BP_JVM_VERSION: '22' }))).toMatchObject({ where: 'BP_JVM_VERSION' })
+  })
+
+  it('of Zulu by another number is the newest with a warning for a file, and an error for a setting', async () => {
+    for (const value of ['21.0.4-zulu', '21.0.4.fx-zulu']) {
+      const { choose, output } = await machine()
+      expect(await choose({ '.sdkmanrc': `java=${value}\n` })).toMatchObject({ shown: 'zulu-21.38.21' })
+      expect(output()).toContain(`.sdkmanrc asks for Java ${value}, but`)
+      expect(output()).toContain('Write zulu-21.38.21 there.')
+      expect(await failureOf(choose({}, { BP_JVM_VERSION: value }))).toMatchObject({
+        fix: "the nearest is zulu-21.38.21, with Zulu's own numbers; write 11, 17, 21 or 25, which Debian has",
+      })
+    }
+    const { choose, output } = await machine()
+    expect(await choose({}, { BP_JVM_VERSION: '21-zulu' })).toMatchObject({ shown: 'zulu-21.38.21' })
+    expect(output()).not.toContain('Warning')
   })
 
   it('of a vendor that is not known is Debian’s with a warning', async () => {
