@@ -5,7 +5,7 @@ import { type ExportInput, type ImageSettings, exportImage } from '../../phases/
 import type { Image } from '../../image/image.ts'
 import { runImageMetadata } from '../../phases/analyze.ts'
 import { refuseCredentials } from '../../phases/registry-credentials.ts'
-import { readExtendedImage } from '../../phases/extended-image.ts'
+import { extenderOfPlatform, readExtendedImage } from '../../phases/extended-image.ts'
 import type { Destination } from '../../stores/open.ts'
 import { checkStart } from '../../phases/start-check/check-start.ts'
 import { readTrusted, readUntrusted } from '../../files/read.ts'
@@ -107,7 +107,7 @@ async function openImages({ signal, ...context }: PhaseContext, images: Images, 
   ])
   if (opened === undefined) throw new BaleError('failed', `the run image ${runImage.reference} does not exist`)
   const dir = join(context.inputs.path('extended'), 'run')
-  const extended = runImage.extend === true ? await readExtendedImage(dir, opened) : opened
+  const extended = runImage.extend === true ? await readExtendedImage(dir, opened, extenderOfPlatform) : opened
   return {
     runImage: {
       image: extended,

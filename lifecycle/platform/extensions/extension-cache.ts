@@ -11,7 +11,7 @@ import { blobPath } from '../../stores/layout/read.ts'
 import { extendedDir } from '../builders/unpacked-layers.ts'
 import type { OpenBuild } from '../open-build.ts'
 import { type ExtensionBase, readInputs } from './extension-inputs.ts'
-import { extendInSandbox } from './extension-sandbox.ts'
+import { extendInSandbox, extenderInSandbox } from './extension-sandbox.ts'
 
 /**
  * Extends an image, or takes the result of an earlier build in which the Dockerfiles could read the same files. Like a layer
@@ -29,7 +29,7 @@ export async function extendOnce(
   const inputs = await readInputs(kind, base, extensions, workspace, signal)
   const kept = inputs.key === undefined ? undefined : join(options.settings.cacheDir, extendedDir, inputs.key)
   if (kept !== undefined && options.clearCache !== true) {
-    const image = await take(kept, join(workspace.dir, `extended-${kind}`), base.image).catch(() => undefined)
+    const image = await take(kept, join(workspace.dir, `extended-${kind}`), kind, base.image).catch(() => undefined)
     if (image !== undefined) {
       const text = `The ${kind} image is extended as in an earlier build; --clear-cache applies the Dockerfiles again`
       reporter.event({ type: 'note', level: 'info', text })
@@ -43,10 +43,10 @@ export async function extendOnce(
 }
 
 /** @throws if there is no complete image that extends the base */
-export async function take(kept: string, own: string, base: Image): Promise<Image> {
+export async function take(kept: string, own: string, kind: ExtendKind, base: Image): Promise<Image> {
   await utimes(kept, new Date(), new Date())
   await linkTree(kept, own)
-  const image = await readExtendedImage(own, base, process.geteuid?.())
+  const image = await readExtendedImage(own, base, extenderInSandbox(kind))
   const [name = ''] = await readdir(own)
   // Another process may have removed some files while the others were linked.
   for (const { digest } of image.layers.slice(base.layers.length)) await stat(join(own, name, blobPath(digest)))

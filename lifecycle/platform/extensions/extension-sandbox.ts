@@ -6,7 +6,7 @@ import { type Image, makeImage } from '../../image/image.ts'
 import { ownersFile, readOwners } from '../../layers/tree/owners.ts'
 import { runPhaseBinary } from '../../phase-runner.ts'
 import { bundleVariables } from '../../phases/authorities.ts'
-import { readExtendedImage } from '../../phases/extended-image.ts'
+import { type ExtenderRun, readExtendedImage } from '../../phases/extended-image.ts'
 import { proxiesOf } from '../../phases/proxies.ts'
 import { formatAnalyzed } from '../../spec/analyzed.ts'
 import type { ExtendKind } from '../../spec/extend-config.ts'
@@ -84,7 +84,7 @@ export async function extendInSandbox(
   const run = { argv, env, workingDir: '/', mounts, network, user: { uid: 0, gid: 0 } }
   await runPhaseBinary('extend', engine, run, reporter, {}, signal)
   const result = join(places.extended, kind)
-  return { image: await readExtendedImage(result, base.image, process.geteuid?.()), dir: result }
+  return { image: await readExtendedImage(result, base.image, extenderInSandbox(kind)), dir: result }
 }
 
 /**
@@ -102,6 +102,12 @@ async function showAuthorities(caBundle: string | undefined, dir: string): Promi
   for (const name of [bundle, apt]) await chmod(join(dir, name), 0o644)
   const variables = { ...bundleVariables(`${kaniko}/${bundle}`), APT_CONFIG: `${kaniko}/${apt}` }
   return Object.fromEntries(Object.entries(variables).map(([name, value]) => [`BALE_RUN_${name}`, value]))
+}
+
+/** RUN is root where extender writes its image. */
+export function extenderInSandbox(kind: ExtendKind): ExtenderRun {
+  const fix = `find the RUN in the ${kind}.Dockerfiles that writes to ${extended}: only extender may make extended images`
+  return { kind, owner: process.geteuid?.() ?? 0, fixes: { missing: fix, other: fix, foreign: fix } }
 }
 
 const readOnly = (hostPath: string, path: string): Mount => ({ hostPath, path, access: 'read-only' })

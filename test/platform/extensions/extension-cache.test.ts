@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Image, makeImage } from '../../../lifecycle/image/image.ts'
 import { keep, take } from '../../../lifecycle/platform/extensions/extension-cache.ts'
+import { extenderInSandbox } from '../../../lifecycle/platform/extensions/extension-sandbox.ts'
+import { readExtendedImage } from '../../../lifecycle/phases/extended-image.ts'
 import { layoutStore } from '../../../lifecycle/stores/layout/store.ts'
+import { failureOf } from '../../helpers/failure.ts'
 import { bytesOf, configOf, layerOf } from '../../helpers/images.ts'
 import { temporaryDirectory } from '../../helpers/temporary.ts'
 
@@ -28,10 +31,10 @@ describe('an extended image in the cache', () => {
     const kept = join(dir, 'cache/extended/key')
     await extended(join(dir, 'first'), 'first')
     await keep(join(dir, 'first'), kept)
-    const reading = await take(kept, join(dir, 'reading'), base)
+    const reading = await take(kept, join(dir, 'reading'), 'build', base)
     const other = await extended(join(dir, 'second'), 'second')
     await keep(join(dir, 'second'), kept)
-    expect((await take(kept, join(dir, 'later'), base)).layers[0]?.diffId).toBe(other.layers[0]?.diffId)
+    expect((await take(kept, join(dir, 'later'), 'build', base)).layers[0]?.diffId).toBe(other.layers[0]?.diffId)
     await rm(kept, { recursive: true })
     expect((await topOf(reading)).length).toBeGreaterThan(0)
     expect(await readdir(join(dir, 'cache/extended'))).toEqual([])
@@ -43,6 +46,23 @@ describe('an extended image in the cache', () => {
     const image = await extended(join(dir, 'first'), 'first')
     await keep(join(dir, 'first'), kept)
     await rm(join(kept, image.digest, 'blobs/sha256', image.layers[0]?.digest.slice(7) as string))
-    await expect(take(kept, join(dir, 'own'), base)).rejects.toThrow('ENOENT')
+    await expect(take(kept, join(dir, 'own'), 'build', base)).rejects.toThrow('ENOENT')
+  })
+
+  it('that is missing, or extends another image, is an error that names the kind and the RUN', async () => {
+    const dir = await temporaryDirectory()
+    const read = (name: string, below = base) =>
+      failureOf(readExtendedImage(join(dir, name), below, extenderInSandbox('build')))
+    const fix = 'find the RUN in the build.Dockerfiles that writes to /extended: only extender may make extended images'
+    expect(await read('none')).toMatchObject({
+      message: 'an image extension extends the build image, but the extended build image is missing',
+      fix,
+    })
+    await extended(join(dir, 'first'), 'first')
+    const other = makeImage(base.config, [await layerOf({ '/etc/other': '' })])
+    expect(await read('first', other)).toMatchObject({
+      message: 'it does not extend the build image of this build',
+      fix,
+    })
   })
 })
