@@ -106,12 +106,13 @@ async function isDebians(
 }
 
 async function findBuild(context: BuildContext, wish: BuildWish, temp: string): Promise<JavaSource> {
-  const { vendor, version } = wish
+  const { vendor, version, isRequired } = wish
   const mise = new Mise(context, tool, temp)
   const build = await resolveBuild(context, mise, {
     layer: 'jdk-build',
     text: `${vendor ?? usualVendor} ${version}`,
     isExact: isExact(version) && vendor !== 'zulu',
+    isOptional: !isRequired,
     choose: builds => chooseBuild(builds, wish),
   })
   return vendorJava(context, mise, build)

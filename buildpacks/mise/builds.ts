@@ -1,5 +1,5 @@
 import type { Mise } from './mise.ts'
-import { type BuildContext, drop, keep } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, drop, keep } from '../sdk/index.ts'
 
 /** A request for a build, and the rule that chooses one. */
 export interface BuildRequest {
@@ -9,6 +9,8 @@ export interface BuildRequest {
   readonly text: string
   /** Whether a later list cannot have a better build. */
   readonly isExact: boolean
+  /** Whether the application can do without the build. A list that was out of reach is then not asked for again within an hour. */
+  readonly isOptional?: boolean
   /** Chooses among mise's builds. @throws BuildpackError if none satisfies the request */
   choose(builds: readonly string[]): string
 }
@@ -23,7 +25,7 @@ export async function resolveBuild(context: BuildContext, mise: Mise, request: B
     key: { request: request.text, architecture: context.target.arch },
     isCurrent: async ({ notes }) => {
       const known = notes['build']
-      if (known === undefined) return drop('it names no build')
+      if (known === undefined) return request.isOptional && isRecent(notes['failed']) ? keep : drop('it names no build')
       if (request.isExact) return keep
       const builds = await mise.list().catch(() => undefined)
       if (builds !== undefined) return request.choose(builds) === known ? keep : drop('there is a newer build')
@@ -33,10 +35,27 @@ export async function resolveBuild(context: BuildContext, mise: Mise, request: B
       )
       return keep
     },
-    create: async () => ({ notes: { build: request.choose(await mise.list()) } }),
+    create: async () => ({ notes: await notesOn(mise, request) }),
   })
-  return layer.notes['build'] ?? ''
+  const { build, failed, error = '', fix = '' } = layer.notes
+  if (build !== undefined) return build
+  const since = layer.state === 'created' ? '' : `, at ${failed}: Bale asks again after an hour, or with --clear-cache`
+  throw new BuildpackError(`${error}${since}`, fix === '' ? {} : { fix })
 }
+
+/** The chosen build, or why there is no list. */
+async function notesOn(mise: Mise, request: BuildRequest): Promise<Record<string, string>> {
+  let builds: string[]
+  try {
+    builds = await mise.list()
+  } catch (error) {
+    if (!request.isOptional || !(error instanceof BuildpackError)) throw error
+    return { failed: new Date().toISOString(), error: error.message, fix: error.fix ?? '' }
+  }
+  return { build: request.choose(builds) }
+}
+
+const isRecent = (time: string | undefined): boolean => Math.abs(Date.now() - Date.parse(time ?? '')) < 3_600_000
 
 /** Orders versions by their numbers, the newest first: `21.0.5+11`, `21.0.4+7`. */
 export function newestFirst(a: string, b: string): number {

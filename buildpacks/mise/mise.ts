@@ -109,6 +109,9 @@ export class Mise {
         MISE_STATE_DIR: at('state'),
         MISE_CEILING_PATHS: this.#temp,
         MISE_YES: '1',
+        // By default mise waits 44 seconds for a list that is out of reach.
+        MISE_HTTP_RETRIES: env['MISE_HTTP_RETRIES'] ?? '1',
+        MISE_FETCH_REMOTE_VERSIONS_TIMEOUT: env['MISE_FETCH_REMOTE_VERSIONS_TIMEOUT'] ?? '10s',
         // mise reads one page of a list of releases by default.
         MISE_LIST_ALL_VERSIONS: '1',
         // mise would count the installation.

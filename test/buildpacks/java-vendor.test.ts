@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { DebianArchive } from '../../buildpacks/debian/archive.ts'
 import { linkArguments } from '../../buildpacks/java/jdk.ts'
 import { parseRequest } from '../../buildpacks/java/vendor.ts'
@@ -245,6 +245,27 @@ describe('Java', () => {
     expect(output()).toContain('the list of builds is out of reach')
     state.list = [...builds, 'temurin-21.0.11+9.0.LTS']
     expect(await choose(line)).toMatchObject({ shown: 'temurin-21.0.11+9.0.LTS' })
+  })
+
+  it('of a file is not looked for again within an hour if the list was out of reach; of a setting it is', async () => {
+    onTestFinished(() => void vi.useRealTimers())
+    vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-12-01T05:00:00Z') })
+    const { choose, commands, state, output } = await machine()
+    const file = { '.sdkmanrc': 'java=21.0.5-tem\n' }
+    state.list = undefined
+    expect(await choose(file)).toMatchObject({ shown: '21.0.9+10' })
+    state.list = builds
+    expect(await choose(file)).toMatchObject({ shown: '21.0.9+10' })
+    expect(commands).toHaveLength(1)
+    expect(output()).toContain('mise ls-remote failed, at 2026-12-01T05:00:00.000Z: Bale asks again after an hour')
+    expect(await choose({}, { BP_JVM_VERSION: '21.0.5-tem' })).toMatchObject({ shown: 'temurin-21.0.5+11.0.LTS' })
+
+    const other = await machine()
+    other.state.list = undefined
+    await other.choose(file)
+    other.state.list = builds
+    vi.setSystemTime(new Date('2026-12-01T06:00:00Z'))
+    expect(await other.choose(file)).toMatchObject({ shown: 'temurin-21.0.5+11.0.LTS' })
   })
 
   it('lists the usual vendor’s builds', async () => {
