@@ -1,5 +1,5 @@
 import type { DebianArchive } from '../debian/archive.ts'
-import { newestFirst, resolveBuild } from '../mise/builds.ts'
+import { type BuildRequest, newestFirst, rememberFailure, resolveBuild } from '../mise/builds.ts'
 import { hasMise, Mise, type MiseTool, UntrustedArchive } from '../mise/mise.ts'
 import { type BuildContext, BuildpackError, type Offer, withTempDir } from '../sdk/index.ts'
 import { debianJava, type JavaSource, vendorJava } from './java-source.ts'
@@ -54,6 +54,7 @@ export async function chooseJava(
   }
   if (wish === undefined || (await isDebians(wish, major, packages))) return debian()
   const { where, value, isRequired } = wish
+  const request = requestFor(wish)
   const otherwise = (error: BuildpackError): Promise<ChosenJava> => {
     log.warning(
       `${where} asks for Java ${value}, which cannot be had (${error.message}): Debian's Java ${major} builds and runs the application`,
@@ -62,15 +63,15 @@ export async function chooseJava(
     return debian()
   }
   try {
-    const source = await findBuild(context, wish, temp)
+    const source = await findBuild(context, wish, request, temp)
     log.info(`Java ${source.shown}: ${why}`)
-    if (!isStartOf(wish.version, source.version))
-      log.warning(
-        `${where} asks for Java ${value}, but mise has builds of Zulu only by Zulu's own numbers: ${source.shown} builds and runs the application`,
-        `Write ${source.shown} there.`,
-      )
     const found = { major: majorOf(source.version) ?? wish.major, jdk: source, jre: source }
-    return isRequired ? found : { ...found, instead: otherwise }
+    if (isRequired) return found
+    const instead = async (error: BuildpackError) => {
+      await rememberFailure(context, request, error)
+      return otherwise(error)
+    }
+    return { ...found, instead }
   } catch (error) {
     if (!(error instanceof BuildpackError)) throw error
     if (!isRequired) return otherwise(error)
@@ -105,18 +106,29 @@ async function isDebians(
   return isStartOf(version, (await packages()).jdk.shown)
 }
 
-async function findBuild(context: BuildContext, wish: BuildWish, temp: string): Promise<JavaSource> {
-  const { vendor, version, isRequired } = wish
+async function findBuild(
+  context: BuildContext,
+  wish: BuildWish,
+  request: BuildRequest,
+  temp: string,
+): Promise<JavaSource> {
   const mise = new Mise(context, tool, temp)
-  const build = await resolveBuild(context, mise, {
-    layer: 'jdk-build',
-    text: `${vendor ?? usualVendor} ${version}`,
-    isExact: isExact(version) && vendor !== 'zulu',
-    isOptional: !isRequired,
-    choose: builds => chooseBuild(builds, wish),
-  })
-  return vendorJava(context, mise, build)
+  const source = vendorJava(context, mise, await resolveBuild(context, mise, request))
+  if (!isStartOf(wish.version, source.version))
+    context.log.warning(
+      `${wish.where} asks for Java ${wish.value}, but mise has builds of Zulu only by Zulu's own numbers: ${source.shown} builds and runs the application`,
+      `Write ${source.shown} there.`,
+    )
+  return source
 }
+
+const requestFor = (wish: BuildWish): BuildRequest => ({
+  layer: 'jdk-build',
+  text: `${wish.vendor ?? usualVendor} ${wish.version}`,
+  isExact: isExact(wish.version) && wish.vendor !== 'zulu',
+  isOptional: !wish.isRequired,
+  choose: builds => chooseBuild(builds, wish),
+})
 
 /** Puts the chosen JDK into a build layer, or the one that replaces it if it cannot be installed. */
 export async function installJava(

@@ -9,7 +9,7 @@ export interface BuildRequest {
   readonly text: string
   /** Whether a later list cannot have a better build. */
   readonly isExact: boolean
-  /** Whether the application can do without the build. A list that was out of reach is then not asked for again within an hour. */
+  /** Whether the application can do without the build. What was out of reach is then not asked for again within an hour. */
   readonly isOptional?: boolean
   /** Chooses among mise's builds. @throws BuildpackError if none satisfies the request */
   choose(builds: readonly string[]): string
@@ -21,8 +21,7 @@ export interface BuildRequest {
  */
 export async function resolveBuild(context: BuildContext, mise: Mise, request: BuildRequest): Promise<string> {
   const layer = await context.layer(request.layer, {
-    types: { cache: true },
-    key: { request: request.text, architecture: context.target.arch },
+    ...memoryOf(context, request),
     isCurrent: async ({ notes }) => {
       const known = notes['build']
       if (known === undefined) return request.isOptional && isRecent(notes['failed']) ? keep : drop('it names no build')
@@ -43,6 +42,30 @@ export async function resolveBuild(context: BuildContext, mise: Mise, request: B
   throw new BuildpackError(`${error}${since}`, fix === '' ? {} : { fix })
 }
 
+/** Keeps in mind that the build of an optional request cannot be installed, in place of the choice. */
+export async function rememberFailure(
+  context: BuildContext,
+  request: BuildRequest,
+  error: BuildpackError,
+): Promise<void> {
+  await context.layer(request.layer, {
+    ...memoryOf(context, request),
+    isCurrent: () => Promise.resolve(drop('its build cannot be installed')),
+    create: () => Promise.resolve({ notes: notesOnFailure(error) }),
+  })
+}
+
+const memoryOf = ({ target }: BuildContext, { text }: BuildRequest) => ({
+  types: { cache: true },
+  key: { request: text, architecture: target.arch },
+})
+
+const notesOnFailure = ({ message, fix = '' }: BuildpackError): Record<string, string> => ({
+  failed: new Date().toISOString(),
+  error: message,
+  fix,
+})
+
 /** The chosen build, or why there is no list. */
 async function notesOn(mise: Mise, request: BuildRequest): Promise<Record<string, string>> {
   let builds: string[]
@@ -50,7 +73,7 @@ async function notesOn(mise: Mise, request: BuildRequest): Promise<Record<string
     builds = await mise.list()
   } catch (error) {
     if (!request.isOptional || !(error instanceof BuildpackError)) throw error
-    return { failed: new Date().toISOString(), error: error.message, fix: error.fix ?? '' }
+    return notesOnFailure(error)
   }
   return { build: request.choose(builds) }
 }

@@ -166,7 +166,7 @@ describe('Java', () => {
   })
 
   it('of a file is Debian’s with a warning where the vendor’s archive is out of reach', async () => {
-    const { choose, context, dir, output, state } = await machine()
+    const { choose, commands, context, dir, output, state } = await machine()
     const env = { SSL_CERT_FILE: join(dir, 'certificates.pem') }
     await writeTree(dir, { 'certificates.pem': '', 'jdk/jdk/lib/security/cacerts': '' })
     state.installation = { exitCode: 1, stderr: 'error sending request' }
@@ -180,6 +180,10 @@ describe('Java', () => {
     expect(replaced).toMatchObject({ jdk: { version: '21.0.9' }, jre: { shown: 'Debian’s' } })
     expect(output()).toContain('.sdkmanrc asks for Java 21.0.5-tem, which cannot be had (mise install-into')
     expect(await failureOf(install({}))).toMatchObject({ fix: expect.stringContaining('check the network') as string })
+    // It is not tried again within an hour.
+    commands.length = 0
+    expect(await choose({})).toMatchObject({ shown: '21.0.9+10' })
+    expect(commands).toEqual([])
 
     for (const installation of [
       { exitCode: 1, stderr: 'Checksum mismatch for file jdk.tar.gz' },
