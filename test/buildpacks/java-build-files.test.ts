@@ -8,7 +8,10 @@ const digest = async (tree: Tree, env: Record<string, string> = {}) => digestOfB
 
 /** A pom of Maven. */
 const own = (version: string, more = '') =>
-  `<?xml version="1.0"?>\n<!-- <version> --><project a="b"><parent><version>3</version></parent><empty/><version>${version}</version>${more}</project>`
+  `<?xml version="1.0"?>\n<!-- <version> --><project a="b"><parent><version>3</version></parent><groupId>com.acme</groupId><artifactId>shop</artifactId><empty/><version>${version}</version>${more}</project>`
+
+const moduleOf = (version: string, parent = 'shop') =>
+  `<project><parent><groupId>com.acme</groupId><artifactId>${parent}</artifactId><version>${version}</version></parent><artifactId>core</artifactId></project>`
 
 describe('downloads of a build whose plugins can write to them (X40)', () => {
   const tree = { 'pom.xml': '<project/>', 'src/main/java/A.java': 'class A {}', 'target/classes/pom.xml': '' }
@@ -63,6 +66,13 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
         {},
       ],
     ],
+    [
+      'modules of Maven',
+      version => [
+        { 'pom.xml': own(version), 'core/pom.xml': moduleOf(version), 'core/api/pom.xml': moduleOf(version, 'core') },
+        {},
+      ],
+    ],
     ['another pom', version => [{ 'other.xml': own(version) }, { BP_MAVEN_POM_FILE: 'other.xml' }]],
     ['arguments of Maven', version => [{}, { BP_MAVEN_ADDITIONAL_BUILD_ARGUMENTS: `-B -Drevision=${version}` }]],
     ['arguments of Gradle', version => [{}, { BP_GRADLE_BUILD_ARGUMENTS: `-Pversion=v${version}-rc.1 assemble` }]],
@@ -84,6 +94,7 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     ],
     ['pom.xml', version => ({ 'pom.xml': own('1', `<plugin><version>${version}</version></plugin>`) })],
     ['pom.xml that is damaged', version => ({ 'pom.xml': `<project><a></b><version>${version}</version></project>` })],
+    ['a parent elsewhere', version => ({ 'pom.xml': own('1'), 'core/pom.xml': moduleOf(version) })],
     ['build.gradle', version => ({ 'build.gradle': `node {\n  version = '${version}'\n}\n` })],
     ['project.clj', version => ({ 'project.clj': `(defproject shop "1" :plugins [[lein-ring "${version}"]])` })],
   ])('are other ones for another version of something else in %s', async (_, change) => {
