@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type App, type BuildContext, digestOf, digestOfFile, drop, keep, type LayerDefinition } from '../sdk/index.ts'
-import { projectOf, removerOfVersion, withoutVersionArguments } from './own-version.ts'
+import { pluginsUseVersion, projectOf, removerOfVersion, withoutVersionArguments } from './own-version.ts'
 
 /** Files that say which plugins and dependencies a build loads, of all build tools, in any module. */
 const names =
@@ -60,15 +60,18 @@ export async function digestOfBuildFiles(app: App, env: BuildContext['env']): Pr
   const isSbt = all.includes('build.sbt') || all.includes('project/build.properties')
   const files = all.filter(path => isBuildFile(path) || path === pom || (isSbt && path.startsWith('project/')))
   const modules = new Set<string>()
+  let isFree = true
   for (const path of files.filter(path => path === pom || basename(path) === 'pom.xml')) {
-    const project = projectOf(await readFile(app.at(path), 'latin1'))
+    const text = await readFile(app.at(path), 'latin1')
+    if (pluginsUseVersion(text)) isFree = false
+    const project = projectOf(text)
     if (project !== undefined) modules.add(project)
   }
   const digests = await Promise.all(
     files.toSorted().map(async path => [path, await digestOfBuildFile(app, path, modules)]),
   )
   const variables = Object.entries(env).filter(([name]) => settings.test(name) && name !== 'ORG_GRADLE_PROJECT_version')
-  const values = variables.map(([name, value]) => [name, withoutVersionArguments(value)] as const)
+  const values = variables.map(([name, value]) => [name, isFree ? withoutVersionArguments(value) : value] as const)
   return digestOf(JSON.stringify([digests, values.toSorted(([a], [b]) => (a < b ? -1 : 1))]))
 }
 

@@ -79,10 +79,14 @@ function elementsOf(pom: string): ReadonlyMap<string, Element> | undefined {
 /** Tags, and what may contain text that looks like one. */
 const tags = /<!--[\s\S]*?-->|<!\[CDATA\[[\s\S]*?\]\]>|<(\/?)([\w:.-]+)[^<>]*?(\/?)>/g
 
-/** Whether something that Maven loads may have the application's version. What a plugin does with it does not matter. */
-function pluginsUseVersion(pom: string): boolean {
-  const loaded = pom.match(/<(plugin|extension|parent)>[\s\S]*?<\/\1>/g) ?? []
-  return loaded.some(block => /\$\{(?:project\.|pom\.)?version\}/.test(block.replace(configuration, '')))
+/**
+ * Whether something that Maven loads may have the application's version, if only by a property. What a plugin does with the version does
+ * not matter.
+ */
+export function pluginsUseVersion(pom: string): boolean {
+  const loaded = pom.match(/<(plugin|extension|parent|properties)>[\s\S]*?<\/\1>/g) ?? []
+  return loaded.some(block => ownVersion.test(block.replace(configuration, '')))
 }
 
+const ownVersion = /\$\{(?:(?:project\.|pom\.)?version|revision|sha1|changelist)\}/
 const configuration = /<configuration>[\s\S]*?<\/configuration>/g

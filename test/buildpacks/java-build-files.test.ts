@@ -28,19 +28,6 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     ['plugins of sbt', { 'project/plugins.sbt': '' }, {}],
     ['code of an sbt build', { 'project/build.properties': '', 'project/Build.scala': '' }, {}],
     ['code of a build below src', { 'src/backend/buildSrc/src/main/java/Plugin.java': '' }, {}],
-    [
-      'the version that a plugin has as well',
-      { 'pom.xml': own('2', '<plugin><version>${project.version}</version></plugin>') },
-      {},
-    ],
-    ['a command after a version', {}, { RAILPACK_BUILD_CMD: 'mvn -Drevision=1;evil' }],
-    ['build.sbt', { 'build.sbt': '' }, {}],
-    ['project.clj', { 'project.clj': '' }, {}],
-    ['deps.edn', { 'deps.edn': '' }, {}],
-    ['build.clj', { 'build.clj': '' }, {}],
-    ['goals', {}, { MAVEN_CUSTOM_GOALS: 'evil:run' }],
-    ['profiles', {}, { BP_MAVEN_ACTIVE_PROFILES: 'a' }],
-    ['the file that is the pom', { 'other.xml': '' }, { BP_MAVEN_POM_FILE: 'other.xml' }],
   ])('are other ones after a change of %s', async (_, change, env) => {
     expect(await digest({ ...tree, ...change }, env)).not.toBe(await digest(tree))
   })
@@ -94,11 +81,27 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     ],
     ['pom.xml', version => ({ 'pom.xml': own('1', `<plugin><version>${version}</version></plugin>`) })],
     ['pom.xml that is damaged', version => ({ 'pom.xml': `<project><a></b><version>${version}</version></project>` })],
+    [
+      'a plugin with the same version',
+      version => ({ 'pom.xml': own(version, '<plugin><version>${project.version}</version></plugin>') }),
+    ],
+    [
+      'a property with the version',
+      version => ({ 'pom.xml': own(version, '<properties><a>${project.version}</a></properties>') }),
+    ],
     ['a parent elsewhere', version => ({ 'pom.xml': own('1'), 'core/pom.xml': moduleOf(version) })],
     ['build.gradle', version => ({ 'build.gradle': `node {\n  version = '${version}'\n}\n` })],
     ['project.clj', version => ({ 'project.clj': `(defproject shop "1" :plugins [[lein-ring "${version}"]])` })],
   ])('are other ones for another version of something else in %s', async (_, change) => {
     expect(await digest(change('1.0.1'))).not.toBe(await digest(change('1.0.2')))
+  })
+
+  it('are other ones for another version in arguments that a plugin has as well, or with a command after it', async () => {
+    const pom = own('${revision}', '<plugin><version>${revision}</version></plugin>')
+    const argument = (version: string) => digest({ 'pom.xml': pom }, { MAVEN_CUSTOM_OPTS: `-Drevision=${version}` })
+    expect(await argument('1')).not.toBe(await argument('2'))
+    const command = (more: string) => digest({}, { RAILPACK_BUILD_CMD: `mvn -Drevision=1${more}` })
+    expect(await command('')).not.toBe(await command(';evil'))
   })
 
   it('are kept only for the same plugins, layer by layer', async () => {
