@@ -57,7 +57,7 @@ export async function chooseJava(
   const request = requestFor(wish)
   const otherwise = (error: BuildpackError): Promise<ChosenJava> => {
     log.warning(
-      `${where} asks for Java ${value}, which cannot be had (${error.message}): Debian's Java ${major} builds and runs the application`,
+      `${where} asks for Java ${value}, which is not available (${error.message}): Debian's Java ${major} builds and runs the application`,
       error.fix,
     )
     return debian()

@@ -155,7 +155,7 @@ describe('Java', () => {
       const { choose, output, state } = await machine()
       state.list = list
       expect(await choose({ '.sdkmanrc': 'java=21.0.7-tem\n' })).toMatchObject({ shown: '21.0.9+10' })
-      expect(output()).toContain('.sdkmanrc asks for Java 21.0.7-tem, which cannot be had')
+      expect(output()).toContain('.sdkmanrc asks for Java 21.0.7-tem, which is not available')
       expect(output()).toContain(list ? 'the nearest is temurin-21.0.10' : 'check the network')
       expect(await failureOf(choose({}, { BP_JVM_VERSION: '21.0.7-tem' }))).toMatchObject({
         message: list ? 'Java 21.0.7-tem: mise has no build temurin-21.0.7' : 'Java 21.0.7-tem: mise ls-remote failed',
@@ -178,7 +178,7 @@ describe('Java', () => {
       instead: async error => ({ ...(await instead?.(error)), major: '21', jdk: debians, jre: debians }),
     })
     expect(replaced).toMatchObject({ jdk: { version: '21.0.9' }, jre: { shown: 'Debian’s' } })
-    expect(output()).toContain('.sdkmanrc asks for Java 21.0.5-tem, which cannot be had (mise install-into')
+    expect(output()).toContain('.sdkmanrc asks for Java 21.0.5-tem, which is not available (mise install-into')
     expect(await failureOf(install({}))).toMatchObject({ fix: expect.stringContaining('check the network') as string })
     // It is not tried again within an hour.
     commands.length = 0
@@ -207,7 +207,7 @@ describe('Java', () => {
     const { choose, context, output, state } = await machine()
     const setting = { BP_JVM_VERSION: '17.0.7' }
     expect(await choose({}, setting)).toMatchObject({ shown: '17.0.9+10' })
-    expect(output()).toContain('BP_JVM_VERSION asks for Java 17.0.7, which cannot be had (mise has no build')
+    expect(output()).toContain('BP_JVM_VERSION asks for Java 17.0.7, which is not available (mise has no build')
     state.list = undefined
     expect(await choose({}, setting)).toMatchObject({ shown: '17.0.9+10' })
     Object.assign(context.target, { arch: 'arm64' })
