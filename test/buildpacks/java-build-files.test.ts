@@ -28,6 +28,13 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     ['plugins of sbt', { 'project/plugins.sbt': '' }, {}],
     ['code of an sbt build', { 'project/build.properties': '', 'project/Build.scala': '' }, {}],
     ['code of a build below src', { 'src/backend/buildSrc/src/main/java/Plugin.java': '' }, {}],
+    ['build.sbt', { 'build.sbt': '' }, {}],
+    ['project.clj', { 'project.clj': '' }, {}],
+    ['deps.edn', { 'deps.edn': '' }, {}],
+    ['build.clj', { 'build.clj': '' }, {}],
+    ['goals', {}, { MAVEN_CUSTOM_GOALS: 'evil:run' }],
+    ['profiles', {}, { BP_MAVEN_ACTIVE_PROFILES: 'a' }],
+    ['the file that is the pom', { 'other.xml': '' }, { BP_MAVEN_POM_FILE: 'other.xml' }],
   ])('are other ones after a change of %s', async (_, change, env) => {
     expect(await digest({ ...tree, ...change }, env)).not.toBe(await digest(tree))
   })
