@@ -43,6 +43,7 @@ export type { Digest } from './image/digest.ts'
 export type { Image } from './image/image.ts'
 export type { Layer, LayerDigests } from './image/layer.ts'
 export type { Compression } from './image/media-types.ts'
+export type { ExtendKind } from './spec/extend-config.ts'
 export type { GroupElement, Metadata, PlanRequire, Report, Target } from './spec/types.ts'
 export type {
   ImageSink,
