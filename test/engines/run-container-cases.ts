@@ -320,7 +320,7 @@ for d in /workspace/tree /not/there /not; do touch $d/y 2>/dev/null && echo $d; 
         const child = spawn('unshare', argv, { stdio: ['ignore', 'pipe', 'pipe'] })
         const [output, errors] = await Promise.all([textOf(child.stdout), textOf(child.stderr), once(child, 'exit')])
         expect(output).toBe('refused\n')
-        expect(errors).toMatch(/only \/tmp, .* can be written to/)
+        expect(errors).toMatch(/only \/tmp, .* are writable/)
         expect(await readdir(dir)).toEqual([])
       })
 
