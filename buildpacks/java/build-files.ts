@@ -12,8 +12,9 @@ const directories = new Set(['.mvn', 'gradle', 'buildSrc'])
 const sources = /(?:^|\/)src\/[^/]+\/(?:java|kotlin|scala|groovy|clojure|resources)\//
 /** Results of earlier builds, and what is no part of this one. */
 const passedOver = new Set(['.git', 'node_modules', 'target'])
-/** Variables that select what the tools run. */
-const settings = /MAVEN|GRADLE|SBT|LEIN|CLJ|^GOOGLE_BUILD|^RAILPACK_(?:BUILD|INSTALL)_CMD$|^JAVA_TOOL_OPTIONS$/
+/** Variables that select what the tools run. A mirror has the same files under another address. */
+const settings =
+  /^(?!BP_DEPENDENCY_MIRROR).*(?:MAVEN|GRADLE|SBT|LEIN|CLJ)|^GOOGLE_BUILD|^RAILPACK_(?:BUILD|INSTALL)_CMD$|^JAVA_TOOL_OPTIONS$/
 
 /** Layers that plugins can write to, and layers whose files come out of those. */
 const exposed = new Set(['maven', 'maven-asked', 'gradle', 'sbt', 'sbt-launcher', 'clojure', 'tools-build', 'tomcat'])

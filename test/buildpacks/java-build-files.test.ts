@@ -48,6 +48,7 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     [{ 'target/classes/pom.xml': 'other' }, {}],
     [{ 'web/node_modules/x/build.gradle': '' }, {}],
     [{}, { BPL_DEBUG_ENABLED: 'true' }],
+    [{}, { BP_DEPENDENCY_MIRROR_SERVICES_GRADLE_ORG: 'https://mirror.example' }],
   ])('stay for %j and %j', async (change, env) => {
     expect(await digest({ ...tree, ...change }, env)).toBe(await digest(tree))
   })
