@@ -12,8 +12,7 @@ import {
   textOfFile,
 } from '../sdk/index.ts'
 import { readArchive } from './archive.ts'
-import { copyArtifact } from './maven-artifacts.ts'
-import type { Maven } from './maven-artifacts.ts'
+import { copyArtifact, type Maven } from './maven-artifacts.ts'
 
 /** An agent of a monitoring service, which the JVM loads before the application. */
 interface Agent {

@@ -8,6 +8,7 @@ import {
   fromToolFiles,
   type VersionRequest,
 } from '../sdk/index.ts'
+import { newestFirst } from '../sdk/version-order.ts'
 import { copyArtifact, type MavenProgram } from './maven-artifacts.ts'
 
 /** The Maven that its project publishes in repositories, like any other artifact. */
@@ -137,13 +138,7 @@ async function listMavens(maven: MavenProgram, temp: string): Promise<string[]> 
   const versions = texts.flatMap(text =>
     Array.from(text.matchAll(/<version>\s*([^<\s]+)\s*<\/version>/g), ([, v = '']) => v),
   )
-  return [...new Set(versions)].filter(version => /^[3-9](?:\.\d+)+$/.test(version)).toSorted(compare)
+  return [...new Set(versions)].filter(version => /^[3-9](?:\.\d+)+$/.test(version)).toSorted(newestFirst)
 }
 
 const numbersOf = (version: string): number[] => (/\d+(?:\.\d+)*/.exec(version)?.[0] ?? '').split('.').map(Number)
-
-function compare(a: string, b: string): number {
-  const [left, right] = [numbersOf(a), numbersOf(b)]
-  const i = [0, 1, 2].find(i => left[i] !== right[i]) ?? 2
-  return (right[i] ?? 0) - (left[i] ?? 0)
-}

@@ -1,7 +1,8 @@
 import type { DebianArchive } from '../debian/archive.ts'
-import { type BuildRequest, newestFirst, rememberFailure, resolveBuild } from '../mise/builds.ts'
+import { type BuildRequest, rememberFailure, resolveBuild } from '../mise/builds.ts'
 import { hasMise, Mise, type MiseTool, UntrustedArchive } from '../mise/mise.ts'
 import { type BuildContext, BuildpackError, type Offer, withTempDir } from '../sdk/index.ts'
+import { newestFirst } from '../sdk/version-order.ts'
 import { debianJava, type JavaSource, vendorJava } from './java-source.ts'
 import { type Jdk, provideJdk } from './jdk.ts'
 import { type BuildWish, isExact, isStartOf, usualVendor } from './vendor.ts'
@@ -49,10 +50,10 @@ export async function chooseJava(
     jre: await debianJava(context, archive, `openjdk-${major}-jre-headless`),
   })
   const debian = (): Promise<ChosenJava> => {
-    tellOfDebians(context, chosen)
+    logDebianChoice(context, chosen)
     return packages()
   }
-  if (wish === undefined || (await isDebians(wish, major, packages))) return debian()
+  if (wish === undefined || (await satisfiedByDebian(wish, major, packages))) return debian()
   const { where, value, isRequired } = wish
   const request = requestFor(wish)
   const otherwise = (error: BuildpackError): Promise<ChosenJava> => {
@@ -83,7 +84,7 @@ export async function chooseJava(
   }
 }
 
-function tellOfDebians({ log }: BuildContext, { major, why, instead, unknownVendor }: ChosenVersion): void {
+function logDebianChoice({ log }: BuildContext, { major, why, instead, unknownVendor }: ChosenVersion): void {
   log.info(`Java ${major}: ${why}`)
   if (unknownVendor !== undefined)
     log.warning(`there are no builds of ${unknownVendor} here: Debian's OpenJDK builds and runs the application`)
@@ -97,7 +98,7 @@ function tellOfDebians({ log }: BuildContext, { major, why, instead, unknownVend
 }
 
 /** Whether Debian's packages are a release that the request accepts. */
-async function isDebians(
+async function satisfiedByDebian(
   { vendor, version, major }: BuildWish,
   debianMajor: Major,
   packages: () => Promise<ChosenJava>,

@@ -93,8 +93,8 @@ function choose(request: VersionRequest, place: 'setting' | 'file'): ChosenVersi
   const parts = parseRequest(value)
   const vendor = parts?.vendor
   const unknown = parts?.unknownVendor !== undefined && { unknownVendor: parts.unknownVendor }
-  const isDebians = debian === major && vendor === undefined && !(parts !== undefined && isExact(parts.version))
-  if (isDebians || (parts?.unknownVendor !== undefined && debian !== undefined)) return { ...base, ...unknown }
+  const isPlainDebian = debian === major && vendor === undefined && !(parts !== undefined && isExact(parts.version))
+  if (isPlainDebian || (parts?.unknownVendor !== undefined && debian !== undefined)) return { ...base, ...unknown }
   // Another release of the same version satisfies a setting as well, unless it names a vendor: the releases change with Debian's updates.
   const isRequired = debian === undefined || (place === 'setting' && (vendor !== undefined || debian !== major))
   return { ...base, ...unknown, wish: { ...request, vendor, version: parts?.version ?? major, major, isRequired } }

@@ -79,15 +79,3 @@ async function notesOn(mise: Mise, request: BuildRequest): Promise<Record<string
 }
 
 const isRecent = (time: string | undefined): boolean => Math.abs(Date.now() - Date.parse(time ?? '')) < 3_600_000
-
-/** Orders versions by their numbers, the newest first: `21.0.5+11`, `21.0.4+7`. */
-export function newestFirst(a: string, b: string): number {
-  const [left, right] = [numbersOf(a), numbersOf(b)]
-  for (let index = 0; index < Math.max(left.length, right.length); index++) {
-    const difference = (right[index] ?? 0) - (left[index] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return 0
-}
-
-const numbersOf = (version: string): number[] => (version.match(/\d+/g) ?? []).map(Number)

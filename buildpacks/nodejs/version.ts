@@ -10,7 +10,7 @@ import {
   fromVersionFile,
   type VersionRequest,
 } from '../sdk/index.ts'
-import { nearest } from '../sdk/nearest-version.ts'
+import { nearest } from '../sdk/version-order.ts'
 import type { PackageJson } from './package-json.ts'
 import type { Project } from './project.ts'
 

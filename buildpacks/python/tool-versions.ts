@@ -12,7 +12,7 @@ import {
 import type { LockTool } from './project.ts'
 import { type Pip, type Python, reproducibleEnv } from './runtime.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
-import { nearest } from '../sdk/nearest-version.ts'
+import { nearest } from '../sdk/version-order.ts'
 import { tableOf } from '../sdk/tables.ts'
 
 /** The program that installs packages. */

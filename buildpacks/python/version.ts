@@ -11,7 +11,7 @@ import {
   type VersionRequest,
 } from '../sdk/index.ts'
 import { meetsAll, toSpecifier } from './specifier.ts'
-import { nearest } from '../sdk/nearest-version.ts'
+import { nearest } from '../sdk/version-order.ts'
 import { tableOf } from '../sdk/tables.ts'
 
 /** The combination of all requests for a version of Python. */

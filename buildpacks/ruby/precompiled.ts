@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isMet, type Wanted } from '../debian/offered-version.ts'
-import { newestFirst, resolveBuild } from '../mise/builds.ts'
+import { resolveBuild } from '../mise/builds.ts'
 import { hasMise, Mise } from '../mise/mise.ts'
 import { type BuildContext, BuildpackError, byDefault, type Offer, prepend, withTempDir } from '../sdk/index.ts'
+import { newestFirst } from '../sdk/version-order.ts'
 import { bundlerOf, launchEnv, type Ruby } from './runtime.ts'
 import { checkVersion } from './version.ts'
 

@@ -8,3 +8,15 @@ export function nearest(versions: readonly string[], text: string): string {
   }
   return versions.toSorted((a, b) => distance(a) - distance(b))[0] ?? ''
 }
+
+/** Orders versions by their numbers, the newest first: `21.0.5+11`, `21.0.4+7`. */
+export function newestFirst(a: string, b: string): number {
+  const [left, right] = [numbersOf(a), numbersOf(b)]
+  for (let index = 0; index < Math.max(left.length, right.length); index++) {
+    const difference = (right[index] ?? 0) - (left[index] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+const numbersOf = (version: string): number[] => (version.match(/\d+/g) ?? []).map(Number)
