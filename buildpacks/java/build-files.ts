@@ -16,8 +16,11 @@ const passedOver = new Set(['.git', 'node_modules', 'target'])
 const settings =
   /^(?!BP_DEPENDENCY_MIRROR).*(?:MAVEN|GRADLE|SBT|LEIN|CLJ)|^GOOGLE_BUILD|^RAILPACK_(?:BUILD|INSTALL)_CMD$|^JAVA_TOOL_OPTIONS$/
 
-/** Layers that plugins can write to, and layers whose files come out of those. */
-const exposed = new Set(['maven', 'maven-asked', 'gradle', 'sbt', 'sbt-launcher', 'clojure', 'tools-build', 'tomcat'])
+/**
+ * Layers whose files come from Debian, from mise or from Gradle's own distribution, or are made of those. Plugins can write to all others,
+ * such as Maven's repository, or the files of those come out of it.
+ */
+const ofOtherSources = /^(?:apt|jdk|jre|jvm-options|class-data|maven-program|leiningen|gradle-distribution|mise)(?:-|$)/
 
 const key = 'build files'
 const changed = 'the commands of the build have changed'
@@ -27,12 +30,12 @@ const changed = 'the commands of the build have changed'
  * Maven, Gradle, sbt, Leiningen and tools.build run beside the downloads, and can replace them together with their checksums. A file that
  * a plugin replaced must not outlast that plugin (X40).
  */
-export async function withOwnDownloads(context: BuildContext): Promise<BuildContext> {
+export async function withGuardedDownloads(context: BuildContext): Promise<BuildContext> {
   const digest = await digestOfBuildFiles(context.app, context.env)
   return {
     ...context,
     layer: async (name, definition) => {
-      if (!exposed.has(name) && !name.startsWith('agent-')) return context.layer(name, definition)
+      if (ofOtherSources.test(name)) return context.layer(name, definition)
       const made = await context.layer(name, guarded(definition, digest))
       if (made.state === 'created' && made.reason === changed)
         context.log.info(

@@ -18,7 +18,7 @@ import {
 import { provideAgents } from './agents.ts'
 import { type JavaArchive, parseManifest, readArchive } from './archive.ts'
 import { type Artifact, findArtifact, findClassPath } from './artifact.ts'
-import { withOwnDownloads } from './build-files.ts'
+import { withGuardedDownloads } from './build-files.ts'
 import { type BuildTool, buildToolOf } from './build-tool.ts'
 import { buildWithGradle } from './gradle.ts'
 import { chooseGradle } from './gradle-distribution.ts'
@@ -85,7 +85,7 @@ async function unpackedDistribution(app: App): Promise<string | undefined> {
 
 async function build(context: BuildContext): Promise<BuildResult> {
   context.log.heading('Java')
-  const guarded = await withOwnDownloads(context)
+  const guarded = await withGuardedDownloads(context)
   return withTempDir(temp => buildIn(guarded, temp))
 }
 

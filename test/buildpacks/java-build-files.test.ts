@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { digestOfBuildFiles, withOwnDownloads } from '../../buildpacks/java/build-files.ts'
+import { digestOfBuildFiles, withGuardedDownloads } from '../../buildpacks/java/build-files.ts'
 import { type BuildContext, keep, type LayerDefinition, type LayerKey, Log } from '../../buildpacks/sdk/index.ts'
 import { appOf } from '../helpers/app.ts'
 import type { Tree } from '../helpers/tree.ts'
@@ -117,7 +117,7 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
     const existing: LayerKey = {}
     const verdicts = async (pom: string) => {
       const definitions: Record<string, LayerDefinition> = {}
-      const context = await withOwnDownloads({
+      const context = await withGuardedDownloads({
         app: await appOf({ 'pom.xml': pom }),
         env: {},
         log: new Log({ stdout: more => void (text += more), stderr: () => {} }),
@@ -134,9 +134,10 @@ describe('downloads of a build whose plugins can write to them (X40)', () => {
       const { state } = await context.layer('maven', cache)
       await context.layer('tomcat', { types: { launch: true }, key: { Tomcat: '10' }, create })
       await context.layer('jdk', { types: { build: true }, key: { Java: '21' }, create })
+      await context.layer('a-new-tool', { types: { cache: true }, key: { Tool: '1' }, create })
       return { state, keys: Object.values(definitions).map(({ key }) => Object.keys(key)) }
     }
-    const keys = [['repository', 'build files'], ['Tomcat', 'build files'], ['Java']]
+    const keys = [['repository', 'build files'], ['Tomcat', 'build files'], ['Java'], ['Tool', 'build files']]
     expect(await verdicts('1')).toEqual({ state: 'created', keys })
     expect(await verdicts('1')).toMatchObject({ state: 'restored' })
     text = ''
