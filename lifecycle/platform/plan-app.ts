@@ -70,19 +70,11 @@ export function plan(options: BuildOptions): Promise<PlannedBuild> {
   const seen = detectionOf(options.reporter ?? silent)
   return withOpenBuild({ ...options, reporter: seen.reporter }, async (opened, signal) => {
     const { analysis, group, extensions } = await runDetection(await prepareDetection(opened, signal), signal)
-    const images =
-      extensions.length === 0
-        ? { runImage: analysis.runImage, target: analysis.target, extended: [] }
-        : await requestedImages(opened, analysis, signal)
+    const requested = extensions.length === 0 ? { extended: [] } : await requestedImages(opened, analysis, signal)
     const planned = {
-      ...(await describe(
-        opened,
-        { ...analysis, runImage: images.runImage, target: images.target },
-        group,
-        seen.results,
-      )),
+      ...(await describe(opened, { ...analysis, ...requested }, group, seen.results)),
       extensions: extensions.map(({ id, version }) => ({ id, version })),
-      extended: images.extended,
+      extended: requested.extended,
     }
     // Metadata of requirements may contain a secret that a buildpack has read.
     return opened.mask.maskAll(planned) as PlannedBuild

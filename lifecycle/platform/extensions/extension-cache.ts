@@ -26,7 +26,8 @@ export async function extendOnce(
   signal: AbortSignal,
 ): Promise<Image> {
   const { options, workspace, reporter } = build
-  const inputs = await readInputs(kind, base, extensions, workspace, signal)
+  const { network = 'host' } = options
+  const inputs = await readInputs(kind, base, extensions, workspace, network, signal)
   const kept = inputs.key === undefined ? undefined : join(options.settings.cacheDir, extendedDir, inputs.key)
   if (kept !== undefined && options.clearCache !== true) {
     const image = await take(kept, join(workspace.dir, `extended-${kind}`), kind, base.image).catch(() => undefined)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
+import type { EngineRun } from '../../engines/engine.ts'
 import { BaleError } from '../../errors.ts'
 import { readUntrusted } from '../../files/read.ts'
 import type { Image } from '../../image/image.ts'
@@ -21,13 +22,15 @@ export interface ExtensionBase {
   readonly rootfs: readonly string[]
 }
 
-/** What Dockerfiles of a kind can read, besides the network. The sandbox shows nothing that the key does not cover. */
+/** What Dockerfiles of a kind can read, besides what they download. The sandbox shows nothing that the key does not cover. */
 export interface ExtensionInputs {
   readonly base: ExtensionBase
   /** The extensions in their order. */
   readonly extensions: readonly GroupElement[]
   /** Whether they see the source. */
   readonly seesSource: boolean
+  /** RUN may go on without the network, with another result. */
+  readonly network: EngineRun['network']
   /** Equal only for equal inputs. Undefined if a Dockerfile asks for the id of the build, which no other build has. */
   readonly key: string | undefined
 }
@@ -41,6 +44,7 @@ export async function readInputs(
   base: ExtensionBase,
   extensions: readonly GroupElement[],
   workspace: Pick<Workspace, 'layers' | 'app' | 'imagePaths'>,
+  network: EngineRun['network'],
   signal: AbortSignal,
 ): Promise<ExtensionInputs> {
   const generated = generatedOf(workspace)
@@ -57,14 +61,20 @@ export async function readInputs(
     if (copies && (await contextOf(dirname(path), kind)) === undefined) seesSource = true
     if (/build_id/.test(text)) hasBuildId = true
   }
-  if (hasBuildId) return { base, extensions, seesSource, key: undefined }
+  if (hasBuildId) return { base, extensions, seesSource, network, key: undefined }
   const trees = [generated, ...(seesSource ? [workspace.app] : [])]
   const parts = [
-    ...['2', kind, base.name, base.image.imageId, ...base.rootfs, workspace.imagePaths.app],
+    ...['3', kind, network, base.name, base.image.imageId, ...base.rootfs, workspace.imagePaths.app],
     ...extensions.map(({ id, version }) => `${id}@${version}`),
   ]
   for (const dir of trees) parts.push(await hashOfTree(dir, signal))
-  return { base, extensions, seesSource, key: createHash('sha256').update(JSON.stringify(parts)).digest('hex') }
+  return {
+    base,
+    extensions,
+    seesSource,
+    network,
+    key: createHash('sha256').update(JSON.stringify(parts)).digest('hex'),
+  }
 }
 
 /** Where detect leaves what image extensions have generated. */

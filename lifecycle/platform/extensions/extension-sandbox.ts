@@ -30,12 +30,12 @@ const [kaniko, extended] = ['/kaniko', '/extended']
  */
 export async function extendInSandbox(
   kind: ExtendKind,
-  { base, extensions, seesSource }: ExtensionInputs,
+  { base, extensions, seesSource, network }: ExtensionInputs,
   dir: string,
   { options, distribution, workspace, reporter, emulator }: OpenBuild,
   signal: AbortSignal,
 ): Promise<{ readonly image: Image; readonly dir: string }> {
-  const { settings, limits, network = 'host' } = options
+  const { settings, limits } = options
   const phases = { from: 'bale', dir: distribution.lifecycleDir, runtime: nodeRuntime(distribution) } as const
   const at = (name: string): string => join(dir, name)
   const places = {

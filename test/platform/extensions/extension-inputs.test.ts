@@ -11,13 +11,13 @@ const base = { image: makeImage(configOf(), []), name: 'builder', rootfs: ['/unp
 const extensions = [{ id: 'acme/a', version: '1.0.0', api: '0.10' }]
 
 /** @param generated the files of the extension @param source those of the app */
-async function inputs(generated: Tree, source: Tree = {}, app = '/workspace') {
+async function inputs(generated: Tree, source: Tree = {}, app = '/workspace', network: 'none' | 'host' = 'host') {
   const dir = await temporaryDirectory()
   const workspace = { layers: join(dir, 'layers'), app: join(dir, 'app'), imagePaths: { layers: '/layers', app } }
   await mkdir(workspace.app)
   await writeTree(join(workspace.layers, 'generated/acme_a'), generated)
   await writeTree(workspace.app, source)
-  return readInputs('build', base, extensions, workspace, AbortSignal.timeout(60_000))
+  return readInputs('build', base, extensions, workspace, network, AbortSignal.timeout(60_000))
 }
 
 const dockerfile = (...lines: string[]): Tree => ({
@@ -53,6 +53,12 @@ describe('the inputs of Dockerfiles', () => {
     const generated = dockerfile('RUN sh /layers/generated/acme_a/context/x')
     const before = await inputs({ ...generated, 'context/x': 'echo 1' })
     expect((await inputs({ ...generated, 'context/x': 'echo 2' })).key).not.toBe(before.key)
+  })
+
+  it('are the network, too: RUN may go on without it, with another result', async () => {
+    const generated = dockerfile('RUN apt-get install -y jq || true')
+    const [online, offline] = [await inputs(generated), await inputs(generated, {}, '/workspace', 'none')]
+    expect(offline.key).not.toBe(online.key)
   })
 
   it('have no key with the id of the build', async () => {
