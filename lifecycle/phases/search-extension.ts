@@ -5,7 +5,7 @@ import type { Layer } from '../image/layer.ts'
 import { contentTar } from '../layers/layer-tar.ts'
 import { relativeName } from '../layers/tar/names.ts'
 import { readTar } from '../layers/tar/reader.ts'
-import { type Search, shortestOf } from './search-tree.ts'
+import { type Search, finderOf } from './search-tree.ts'
 
 /** A run image that image extensions have extended. */
 export interface ExtendedRunImage {
@@ -46,12 +46,11 @@ async function searchLayer(
 ): Promise<void> {
   const tar = contentTar(layer, signal)
   if (tar === undefined) return
-  const shortest = shortestOf(forms)
-  const longest = Math.max(...shortest.map(({ bytes }) => bytes.length))
+  const { find, overlap } = finderOf(forms)
   let where = ''
   let kept = Buffer.alloc(0)
   const refuse = (bytes: Buffer): void => {
-    const form = shortest.find(form => bytes.includes(form.bytes))
+    const form = find(bytes)
     if (form !== undefined) throw found(form.id, where)
   }
   const handler = {
@@ -60,11 +59,10 @@ async function searchLayer(
       kept = Buffer.alloc(0)
       refuse(Buffer.from(`${name}\n${target}`, 'latin1'))
     },
-    // The pieces overlap so that no form is cut in two.
     data(chunk: Uint8Array): void {
       const bytes = Buffer.concat([kept, chunk])
       refuse(bytes)
-      kept = Buffer.from(bytes.subarray(Math.max(0, bytes.length - longest + 1)))
+      kept = Buffer.from(bytes.subarray(Math.max(0, bytes.length - overlap)))
     },
     endOfFile(): void {},
   }

@@ -26,23 +26,22 @@ export interface Search {
 export async function searchTree({ host, image }: Located, search: Search, signal?: AbortSignal): Promise<void> {
   const top = OpenDirectory.open(host)
   const topPath = toBytes(host)
-  const forms = shortestOf(search.forms)
-  const longest = Math.max(...forms.map(({ bytes }) => bytes.length))
-  const buffer = Buffer.alloc(longest + (1 << 20))
+  const { find, overlap } = finderOf(search.forms)
+  const buffer = Buffer.alloc(overlap + (1 << 20))
   try {
     let seen = 0
     for (const { path, name, kind, parent } of walk(top, topPath, search.skip)) {
       signal?.throwIfAborted()
       const at = <T>(call: () => T): T => wrapErrnoSync(`${topPath}/${path}`, call)
       const refuse = (bytes: Buffer): void => {
-        const form = forms.find(form => bytes.includes(form.bytes))
+        const form = find(bytes)
         if (form !== undefined) throw search.found(form.id, `${image}/${printableName(path)}`)
       }
       refuse(Buffer.from(name, 'latin1'))
       if (kind === 'symlink') refuse(at(() => readlinkSync(parent.path(name), { encoding: 'buffer' })))
       if (kind === 'file') {
         const file = { fd: at(() => parent.openFile(name)), where: `${topPath}/${path}`, since: search.since ?? 0 }
-        await searchFile(file, buffer, longest, refuse, signal)
+        await searchFile(file, buffer, overlap, refuse, signal)
       }
       if (++seen % 64 === 0) await setImmediate()
     }
@@ -51,9 +50,23 @@ export async function searchTree({ host, image }: Located, search: Search, signa
   }
 }
 
-/** A form within another one is found wherever the longer one is. Each form is searched for separately. */
-export const shortestOf = (forms: readonly Form[]): Form[] =>
-  forms.filter(({ bytes }) => !forms.some(other => other.bytes.length < bytes.length && bytes.includes(other.bytes)))
+/** Finds forms in pieces of a file. */
+interface Finder {
+  find(bytes: Buffer): Form | undefined
+  /** The bytes at the end of a piece with which the next one begins, so that no form is cut in two. */
+  readonly overlap: number
+}
+
+export function finderOf(given: readonly Form[]): Finder {
+  // A form within another one is found wherever the longer one is, and each one is searched for separately.
+  const forms = given.filter(
+    ({ bytes }) => !given.some(other => other.bytes.length < bytes.length && bytes.includes(other.bytes)),
+  )
+  return {
+    find: bytes => forms.find(form => bytes.includes(form.bytes)),
+    overlap: Math.max(...forms.map(({ bytes }) => bytes.length)) - 1,
+  }
+}
 
 interface OpenFile {
   readonly fd: number
@@ -66,7 +79,7 @@ interface OpenFile {
 async function searchFile(
   { fd, where, since }: OpenFile,
   buffer: Buffer,
-  longest: number,
+  overlap: number,
   refuse: (bytes: Buffer) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -78,7 +91,7 @@ async function searchFile(
       if (read === 0) return
       const filled = buffer.subarray(0, kept + read)
       refuse(filled)
-      kept = Math.min(longest - 1, filled.length)
+      kept = Math.min(overlap, filled.length)
       filled.copyWithin(0, filled.length - kept)
       // Between the pieces of a large file, the build can be ended.
       if (pieces % 32 === 31) await setImmediate()
