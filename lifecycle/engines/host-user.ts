@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { statSync } from 'node:fs'
-import { linesOf, subordinateRanges } from '../processes/host-ids.ts'
+import { subordinateRanges, textOf } from '../processes/host-ids.ts'
 import { systemPath } from '../processes/launch.ts'
 import { readProc } from '../processes/proc.ts'
 import type { Bwrap } from './bwrap.ts'
@@ -65,7 +65,9 @@ function isFree(id: number): boolean {
     // getent also queries a network directory of accounts. Its status 2 means no such account.
     const { status, error } = spawnSync('getent', [database, String(id)], { env: { PATH: systemPath }, timeout: 5000 })
     if (error === undefined) return status === 2
-    return !linesOf(`/etc/${database}`).some(line => line.split(':')[2] === String(id))
+    return !textOf(`/etc/${database}`)
+      .split('\n')
+      .some(line => line.split(':')[2] === String(id))
   })
 }
 

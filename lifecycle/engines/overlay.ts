@@ -108,8 +108,8 @@ export async function openLayers(
 ): Promise<OverlayRoot> {
   const dir = await mkdtemp(join(tmpDir, 'run-'))
   try {
-    await Promise.all(['root', 'upper', 'work'].map(name => mkdir(join(dir, name))))
-    await chmod(join(dir, 'upper'), 0o755)
+    for (const name of ['root', ...(ids === undefined ? [] : ['upper', 'work'])]) await mkdir(join(dir, name))
+    if (ids !== undefined) await chmod(join(dir, 'upper'), 0o755)
     await makePoints(layers, points, join(dir, 'points'))
     await Promise.all(layers.map((layer, n) => symlink(places?.open(layer) ?? layer, join(dir, String(n)))))
   } catch (error) {

@@ -6,12 +6,12 @@ import {
   type IdRange,
   addSubordinateIds,
   firstFree,
-  linesOf,
   localAccounts,
   mappedRanges,
   ownName,
   parseSubordinate,
   subordinateRanges,
+  textOf,
 } from '../processes/host-ids.ts'
 import { systemPath } from '../processes/launch.ts'
 import { readProc } from '../processes/proc.ts'
@@ -64,7 +64,7 @@ function rangeIn(file: string): IdRange {
     const fix = `as root: useradd --uid ${uid} NAME, which also gives it subordinate ids`
     throw missing(`your user ${uid} has no account, which newuidmap needs`, fix)
   }
-  const found = subordinateRange(linesOf(file).join('\n'), [name, String(uid)])
+  const found = subordinateRange(textOf(file), [name, String(uid)])
   if (found !== undefined) return found
   throw missing(`your user has fewer than ${wanted} subordinate ids in ${file}`, addSubordinateIds(name))
 }

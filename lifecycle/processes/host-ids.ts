@@ -26,12 +26,16 @@ export function parseSubordinate(text: string): (IdRange & { readonly owner: str
 
 /** All subordinate ranges of this machine. */
 export const subordinateRanges = (): IdRange[] =>
-  ['/etc/subuid', '/etc/subgid'].flatMap(file => parseSubordinate(linesOf(file).join('\n')))
+  ['/etc/subuid', '/etc/subgid'].flatMap(file => parseSubordinate(textOf(file)))
 
 /** The ids of users and groups in the machine's own files. */
 export const localAccounts = (): IdRange[] =>
   ['/etc/passwd', '/etc/group']
-    .flatMap(file => linesOf(file).map(line => line.split(':')[2] ?? ''))
+    .flatMap(file =>
+      textOf(file)
+        .split('\n')
+        .map(line => line.split(':')[2] ?? ''),
+    )
     .filter(id => /^\d{1,10}$/.test(id))
     .map(id => ({ first: Number(id), count: 1 }))
 
@@ -79,11 +83,11 @@ export function ownName(): string | undefined {
   }
 }
 
-/** Returns the lines of a file, and none if it cannot be read. */
-export function linesOf(file: string): string[] {
+/** Returns the text of a file, and none if it cannot be read. */
+export function textOf(file: string): string {
   try {
-    return readFileSync(file, 'latin1').split('\n')
+    return readFileSync(file, 'latin1')
   } catch {
-    return []
+    return ''
   }
 }
