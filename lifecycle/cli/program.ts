@@ -10,7 +10,7 @@ import { addCache, addStack } from './machine-commands.ts'
 import { examples, type Run } from './options.ts'
 import { withoutLeading } from './pack-options.ts'
 import { addRegistry } from './registry-commands.ts'
-import { withGeneral } from './unused-options.ts'
+import { withGeneral } from './general-options.ts'
 import { renderError } from './render/error.ts'
 
 /** Runs `bale` with these arguments. Returns the exit status. */
