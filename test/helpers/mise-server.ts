@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { bale } from './bale.ts'
 import { temporaryDirectory } from './temporary.ts'
 import { writeTree } from './tree.ts'
@@ -15,7 +15,7 @@ export type Files = Readonly<Record<string, string | Buffer>>
  * Serves what mise downloads on loopback, with the host as the first folder: the upstream hosts are not reachable from everywhere.
  * @returns the value of BP_DEPENDENCY_MIRROR, and the addresses that were asked for
  */
-export async function serveMirror(files: Files): Promise<{ mirror: string; requests: string[] }> {
+async function serveMirror(files: Files): Promise<{ mirror: string; requests: string[] }> {
   const requests: string[] = []
   const server = createServer((request, response) => {
     const address = new URL(request.url ?? '/', 'http://localhost').pathname.slice(1)
@@ -54,4 +54,26 @@ export async function packDebian(name: string, packages: readonly string[], scri
   return readFile(join(out, 'archive.tar.gz'))
 }
 
-export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
+
+/**
+ * Builds an application from a mirror whose archive does not have its published digest, which has to fail, and then from a right one.
+ * @param filesFor the files of the mirror, with the published digest of the archive
+ * @param run builds with a mirror and more options
+ * @returns the right mirror, the addresses that were asked for, and what the second build printed
+ */
+export async function buildThroughMirrors(
+  archive: Buffer,
+  filesFor: (archive: Buffer, digest: string) => Files,
+  run: (mirror: string, ...more: string[]) => ReturnType<typeof bale>,
+) {
+  const damaged = await serveMirror(filesFor(archive, '0'.repeat(64)))
+  const refused = await run(damaged.mirror, '--clear-cache')
+  expect(refused.code, refused.output).toBe(51)
+  expect(refused.output).toContain('Checksum mismatch')
+
+  const served = await serveMirror(filesFor(archive, sha256(archive)))
+  const { code, output } = await run(served.mirror, '--clear-cache')
+  expect(code, output).toBe(0)
+  return { ...served, output }
+}
