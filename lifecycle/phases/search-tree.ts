@@ -52,7 +52,7 @@ export async function searchTree({ host, image }: Located, search: Search, signa
 
 /** Finds forms in pieces of a file. */
 interface Finder {
-  find(bytes: Buffer): Form | undefined
+  readonly find: (bytes: Buffer) => Form | undefined
   /** The bytes at the end of a piece with which the next one begins, so that no form is cut in two. */
   readonly overlap: number
 }
