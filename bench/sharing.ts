@@ -42,7 +42,7 @@ export async function sharingRows(bench: Bench): Promise<Row[]> {
   return [
     row('node_modules alone', modules, 30),
     row('least: files of each package and version once, uncompressed', least),
-    row('all that the builds keep, Node.js itself included', await buildsOf(bench, dirs)),
+    row('all that the builds keep, Node.js itself included', await buildsOf(bench, dirs), 30),
   ]
 }
 
