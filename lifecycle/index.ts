@@ -55,6 +55,7 @@ export type {
   PublishedIndex,
 } from './stores/store.ts'
 export type { BuildSecret } from './phases/secrets.ts'
+export type { SshKeys } from './platform/ssh/forward.ts'
 export type { PullPolicy } from './stores/pull-policy.ts'
 export type { ContainerConfig, History, ImageConfig } from './image/config.ts'
 export type { ChunkRecorder, Fingerprint, LayerSource } from './image/layer.ts'

@@ -87,7 +87,7 @@ function fixOf(stderr: string): string | undefined {
     ],
     [
       /could not read Username|terminal prompts disabled|401 Unauthorized|403 Forbidden/,
-      'for a private module set GOPRIVATE, and give the credentials in a binding of type netrc',
+      'for a private module set GOPRIVATE, and give the credentials in a binding of type netrc; or your SSH keys, with --ssh default',
     ],
     [
       /fatal error: \S+\.h: No such file|Package \S+ was not found in the pkg-config/,

@@ -37,7 +37,7 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
   {
     // From git, whichever program calls it.
     printed: /\bCould not read from remote repository\b|\bcould not read Username for\b|\bAuthentication failed for '/,
-    fix: 'a dependency is a git repository that the build cannot reach or read: give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
+    fix: 'a dependency is a git repository that the build cannot reach or read: let the build sign in with your SSH keys (--ssh default), or give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
   },
   {
     // Node 17 introduced OpenSSL 3, which has no MD4. webpack names its files with it, also the webpack of Create React App 4 and Vue

@@ -110,18 +110,43 @@ export function makeRun(
     const result = await runner({ argv, cwd: options.cwd ?? defaults.cwd, env }, onLine)
     if (result.exitCode === 0 || options.allowFailure === true) return result
     for (const line of excerpt(lines)) log.detail(line)
-    const isFull = /No space left on device|ENOSPC/.test(result.stderr)
-    const own = typeof options.fix === 'function' ? options.fix(result.stderr, result.stdout) : options.fix
-    const wantsGit = /not a git repository/.test(result.stderr)
-    const fix = wantsGit ? `the source has no .git in the build: ${keepGit}` : own
+    const { fix } = options
+    const explained = typeof fix === 'function' ? fix(result.stderr, result.stdout) : undefined
     throw new BuildpackError(`${options.name ?? argv.join(' ')} failed with exit status ${result.exitCode}`, {
-      fix: isFull ? 'free some space on the disk that holds the builds' : fix,
+      fix:
+        wayOut(first, result.stderr) ??
+        explained ??
+        wayOut(ofSsh, result.stderr) ??
+        (typeof fix === 'string' ? fix : undefined),
     })
   }
 }
 
 /** What to do if something needs `.git`, which the build's copy of the source does not include (lifecycle/platform/source-filter.ts). */
 export const keepGit = 'a line "!.git" in .dockerignore, or in exclude of project.toml, keeps it, in the image too'
+
+type WaysOut = readonly (readonly [printed: RegExp, fix: string])[]
+
+/** Causes of failures that explain everything else that a program prints. */
+const first: WaysOut = [
+  [/No space left on device|ENOSPC/, 'free some space on the disk that holds the builds'],
+  [/not a git repository/, `the source has no .git in the build: ${keepGit}`],
+]
+
+/** What ssh prints in every program that calls git, for the options of bale build. */
+const ofSsh: WaysOut = [
+  [
+    /Host key verification failed/,
+    'a dependency is on a server that SSH does not know: add its key to ~/.ssh/known_hosts (ssh-keyscan HOST), and build with --ssh default',
+  ],
+  [
+    /Permission denied \((?:publickey|password|keyboard)/,
+    'a dependency is in a private repository: --ssh default lets the build sign in with the keys of your SSH agent, --ssh default=FILE with a key in a file',
+  ],
+]
+
+const wayOut = (ways: WaysOut, printed: string): string | undefined =>
+  ways.find(([pattern]) => pattern.test(printed))?.[1]
 
 /** The beginning and the end of quiet output: tar on a full disk prints a line for each of thousands of files. */
 function excerpt(lines: readonly string[]): string[] {

@@ -182,6 +182,10 @@ function withBuildOptions(command: Command): Command {
       'a secret that buildpacks read as a binding: id=NAME,src=FILE or id=NAME,env=VARIABLE, with type= and key= (repeatable)',
       collect,
     )
+    .option(
+      '--ssh <default[=file]>',
+      'SSH keys that buildpacks may sign in with, but not read: default for those of your SSH agent, default=FILE[,FILE] for private keys',
+    )
     .option('--label <name=value>', 'a label of the image (repeatable)', collect)
     .option('--annotation <name=value>', 'an annotation of the manifest (repeatable)', collect)
     .addOption(

@@ -18,6 +18,7 @@ import { interactionOf } from './interaction.ts'
 import { fromPack } from './pack-options.ts'
 import { withInsecure } from './insecure-registries.ts'
 import { readSecrets } from './secrets.ts'
+import { readSsh } from './ssh.ts'
 import { parseBuildPlatforms, parseCreationTime, parseId, parseRetries, parseVolumes } from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
 
@@ -52,6 +53,7 @@ export async function withoutSource(
     reporter: context.reporter,
     signal: context.signal,
     secrets: await readSecrets(options.secret, context.env),
+    ssh: await readSsh(options.ssh, context.env),
     labels: readPairs(options.label, '--label'),
     annotations: readPairs(options.annotation, '--annotation'),
     builder: options.builder,

@@ -29,6 +29,7 @@ export interface GlobalOptions {
   readonly platform?: string | undefined
   readonly label?: readonly string[]
   readonly secret?: readonly string[]
+  readonly ssh?: string
   readonly annotation?: readonly string[]
   readonly digestFile?: string | undefined
   readonly imageNameWithDigestFile?: string | undefined

@@ -7,6 +7,7 @@ import type { LifecycleChoice } from './build-environment.ts'
 import type { Distribution } from './distribution.ts'
 import type { Interaction } from './failed-phase-shell.ts'
 import type { Settings } from './settings.ts'
+import type { SshKeys } from './ssh/forward.ts'
 
 export interface BuildOptions {
   /** The destination of the image, in skopeo's notation. A plain name means Bale's own store. */
@@ -67,8 +68,10 @@ export interface BuildOptions {
   readonly defaultProcess?: string | undefined
   /** Labels of the image. Labels of the specification, `io.buildpacks.*`, are refused. */
   readonly labels?: Readonly<Record<string, string>> | undefined
-  /** BuildSecrets for buildpacks, as bindings. Events and errors mask them. A build with one in its image fails. */
+  /** Secrets for buildpacks, as bindings. Events and errors mask them. A build with one in its image fails. */
   readonly secrets?: readonly BuildSecret[] | undefined
+  /** SSH keys that buildpacks may sign in to servers with, but not read, for dependencies in private repositories. */
+  readonly ssh?: SshKeys | undefined
   /** Annotations of its manifest (image-spec annotations.md). */
   readonly annotations?: Readonly<Record<string, string>> | undefined
   /** The network of buildpacks: `host` by default, since they download dependencies. */

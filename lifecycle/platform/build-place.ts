@@ -1,3 +1,4 @@
+import type { Mount } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { PhaseRunner } from '../phase-runner.ts'
@@ -42,6 +43,7 @@ export interface RunnerParts {
   readonly environment: BuildEnvironment
   readonly emulator: Emulator | undefined
   readonly workspace: Workspace
+  readonly ssh: Mount | undefined
   readonly distribution: Distribution
   readonly reporter: Reporter
 }
@@ -49,23 +51,30 @@ export interface RunnerParts {
 /** Opens the runner that starts buildpacks in the place of the build. */
 export async function openRunner(options: BuildOptions, parts: RunnerParts): Promise<PhaseRunner> {
   const { settings, limits, network = 'host' } = options
-  const { environment, emulator, workspace, distribution, reporter } = parts
+  const { environment, emulator, workspace, ssh, distribution, reporter } = parts
   const { caBundle, engine } = settings
   const { landlock } = distribution
   // Without a network a proxy is useless, and its URL may contain a password.
   const proxies = network === 'none' ? {} : proxiesOf(settings.environment)
   warnOfPasswords(proxies, reporter, 'use --network none')
-  const run = { environment, workspace, network, proxies, volumes: options.volumes, execEnv: options.execEnv }
+  const { volumes, execEnv } = options
+  const run = { environment, workspace, network, proxies, volumes, ssh, execEnv }
   const { interaction } = options
   if (distribution.container !== undefined && interaction !== undefined)
     throw new BaleError('arguments', 'a build in a container of a builder image cannot open a shell', {
       where: '--interactive',
       fix: 'leave it out, and open a shell in the container: docker exec -it',
     })
+  const elsewhere = volumes?.find(({ hostPath, path }) => hostPath !== path)
+  if (distribution.container !== undefined && elsewhere !== undefined)
+    throw new BaleError('arguments', 'a build in a container of a builder image cannot mount a directory elsewhere', {
+      where: `--volume ${elsewhere.hostPath}:${elsewhere.path}`,
+      fix: `mount it into the container at ${elsewhere.path}, and use --volume ${elsewhere.path}:${elsewhere.path}`,
+    })
   if (distribution.container !== undefined)
     return containerRunner({ ...run, limits, caBundle, landlock, sandbox: engine, reporter }, options)
   const { app } = workspace.imagePaths
-  if (options.volumes?.some(({ path }) => isAtOrBelow(path, app) || isAtOrBelow(app, path)))
+  if (volumes?.some(({ path }) => isAtOrBelow(path, app) || isAtOrBelow(app, path)))
     throw new BaleError(
       'arguments',
       `the application is in ${app}; a volume may not contain that directory or be inside it`,

@@ -18,6 +18,10 @@ export interface ContainerBuild {
   readonly workspace: Workspace
   readonly proxies: Readonly<Record<string, string>>
   readonly network: 'none' | 'host'
+  /** Further directories of the container for buildpacks, each at its own path. */
+  readonly volumes?: readonly Mount[] | undefined
+  /** The directory with the socket of the user's SSH keys. */
+  readonly ssh?: Mount | undefined
   readonly limits: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   /** A PEM file that buildpacks may read, or a link to one, as in a volume of a ConfigMap. */
   readonly caBundle?: string | undefined
@@ -51,7 +55,8 @@ export async function containerRunner(given: ContainerBuild, limits: RunLimits):
       // Gives the files that this process wrote as root to the buildpacks' user. No buildpack runs meanwhile.
       const { layers, app, platform, cnb } = workspace
       const { home, tmp } = ownOf(workspace)
-      if (isRoot) for (const dir of [layers, app, platform, cnb, home, tmp]) await giveTree(dir, user)
+      const made = [layers, app, platform, cnb, home, tmp, ...(build.ssh === undefined ? [] : [build.ssh.hostPath])]
+      if (isRoot) for (const dir of made) await giveTree(dir, user)
       return {
         argv: [join(lifecycleDir, phase === 'detect' ? 'detector' : 'builder')],
         env: {
@@ -88,11 +93,13 @@ function dirOf({ descriptor: { id, version }, dir }: BuildEnvironment['buildpack
 
 const isInImage = (dir: string): boolean => dir.startsWith('/cnb/')
 
-function mountsOf(phase: 'detect' | 'build', { workspace, caBundle }: ContainerBuild): Mount[] {
+function mountsOf(phase: 'detect' | 'build', { workspace, caBundle, volumes = [], ssh }: ContainerBuild): Mount[] {
   const { layers, app, platform, cnb } = workspace
   const { home, tmp } = ownOf(workspace)
   const show = (access: Mount['access'], ...paths: string[]) => paths.map(path => ({ hostPath: path, path, access }))
   return [
+    ...volumes,
+    ...(ssh === undefined ? [] : [ssh]),
     ...show('read-only', platform, cnb),
     ...show('read-only', ...(caBundle === undefined ? [] : [caBundle])),
     ...show('read-write', layers, home, tmp),

@@ -35,6 +35,7 @@ export async function openContainerWorkspace(cacheDir: string, source: string): 
   return {
     ...own,
     ...made,
+    ssh: { dir: at('ssh'), path: at('ssh') },
     layers,
     app,
     imagePaths: { layers, app },

@@ -37,6 +37,7 @@ import { BuildSecrets } from '../phases/secrets.ts'
 import { type Settings, emulatorFor } from './settings.ts'
 import { type CacheLocations, cacheLocations, localDirs } from './shared-caches.ts'
 import { type SourceSettings, readSourceSettings } from './source-filter.ts'
+import { type SshForwarding, forwardSsh } from './ssh/forward.ts'
 import { sayUnreadSettings } from './unread-settings.ts'
 import { type Workspace, writePlatformEnv } from './workspace.ts'
 
@@ -61,6 +62,8 @@ export interface OpenBuild {
   readonly destinations: readonly [Destination, ...Destination[]]
   readonly caches: CacheLocations
   readonly workspace: Workspace
+  /** Access to SSH keys, if the user gives it to buildpacks. */
+  readonly ssh: SshForwarding | undefined
   readonly builder: ChosenBuilder
   readonly environment: BuildEnvironment
   /** The emulator for the environment's programs, if they are for another architecture than this machine's. */
@@ -123,8 +126,23 @@ async function openAndUse<T>(
   const opened = await openEnvironment(inputs, signal)
   const ofUser = { ...opened, user: userOf(opened, options, builder.name) }
   const environment = await withBuildpacks(ofUser, source.project, inputs, workspace, signal)
-  const build = { ...masking, options, distribution, stores, destinations, caches, workspace, builder }
+  await using ssh = await openSsh(options, workspace, reporter)
+  const build = { ...masking, options, distribution, stores, destinations, caches, workspace, ssh, builder }
   return await use({ ...build, environment, emulator, source: { ...source, dir } }, signal)
+}
+
+async function openSsh(
+  { ssh, network, settings: { environment } }: BuildOptions,
+  { ssh: place, dir: tmpDir }: Workspace,
+  reporter: Reporter,
+): Promise<SshForwarding | undefined> {
+  if (ssh === undefined) return undefined
+  if (network === 'none')
+    throw new BaleError('usage', 'SSH needs the network', {
+      where: '--ssh --network none',
+      fix: 'leave one of them out',
+    })
+  return await forwardSsh({ keys: ssh, place, tmpDir, environment, reporter })
 }
 
 /** @throws BaleError 'input' for a builder whose user is root: buildpacks never run as root */
@@ -166,7 +184,7 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
   const previous = previousImage === undefined ? destinations[0].previous : await stores.source(previousImage)
   const { dir, filter, keepsGit } = source
   const variables = { ...source.env, ...options.env }
-  await writePlatformEnv(workspace.platform, variables)
+  await writePlatformEnv(workspace.platform, { ...build.ssh?.variables, ...variables })
   await secrets.writeBindings(workspace.platform)
   await copySource(dir, workspace.app, { reporter, filter, keepsGit, signal })
   await writeFile(join(workspace.layers, 'order.toml'), formatOrder(environment.order))
@@ -183,13 +201,14 @@ export async function prepareDetection(build: OpenBuild, signal: AbortSignal): P
 
 /** Opens the runner of buildpacks in an environment of the build. */
 export async function runnerOf(build: OpenBuild, environment: BuildEnvironment): Promise<PhaseRunner> {
-  const { options, reporter, distribution, workspace, emulator } = build
+  const { options, reporter, distribution, workspace, ssh, emulator } = build
   const { interaction } = options
   const masked = interaction && {
     ...interaction,
     begin: ((phase, error) => interaction.begin(phase, build.mask.maskError(error))) satisfies Interaction['begin'],
   }
-  return openRunner({ ...options, interaction: masked }, { environment, emulator, workspace, distribution, reporter })
+  const parts = { environment, emulator, workspace, ssh: ssh?.mount, distribution, reporter }
+  return openRunner({ ...options, interaction: masked }, parts)
 }
 
 /** Returns the environment with the buildpacks that user and project choose. */

@@ -8,6 +8,7 @@ import { leaseName } from '../files/lease.ts'
 import { removeStale } from '../files/stale.ts'
 import { removeSoon } from '../files/remove.ts'
 import { ownDirectory } from '../files/own-directory.ts'
+import type { SshPlace } from './ssh/forward.ts'
 
 /** The directories of one build. They are beside the caches, so that trees can be moved between them. */
 export interface Workspace extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface Workspace extends AsyncDisposable {
   readonly layers: string
   readonly app: string
   readonly platform: string
+  /** A directory to make for SSH, and its path for buildpacks. */
+  readonly ssh: SshPlace
   /** Mounted as /cnb/lifecycle: places to mount its files on. */
   readonly lifecycle: string
   /** Mounted as /cnb: empty places to mount the lifecycle and the buildpacks on. */
@@ -30,6 +33,7 @@ export const paths = {
   layers: '/layers',
   app: '/workspace',
   platform: '/platform',
+  ssh: '/run/bale-ssh',
   buildpacks: '/cnb/buildpacks',
   extensions: '/cnb/extensions',
 } as const
@@ -87,6 +91,7 @@ export async function openWorkspace(cacheDir: string, app: string = paths.app): 
     layers: join(dir, 'layers'),
     app: join(dir, 'workspace'),
     platform: join(dir, 'platform'),
+    ssh: { dir: join(dir, 'ssh'), path: paths.ssh },
     lifecycle: join(dir, 'lifecycle'),
     cnb: join(dir, 'cnb'),
     imagePaths: { layers: paths.layers, app },

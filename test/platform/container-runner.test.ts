@@ -10,7 +10,7 @@ import { writeTree } from '../helpers/tree.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 import { recorder } from '../phases/harness.ts'
 
-it('shows buildpacks the file of a certificate bundle that is a link, as in a volume of a ConfigMap', async () => {
+it('shows buildpacks volumes, and the file of a certificate bundle that is a link, as in a volume of a ConfigMap', async () => {
   const runs: EngineRun[] = []
   const engine: Engine = {
     name: 'bubblewrap',
@@ -47,6 +47,7 @@ it('shows buildpacks the file of a certificate bundle that is a link, as in a vo
         network: 'host',
         limits: undefined,
         caBundle: join(dir, 'certs/ca.crt'),
+        volumes: [{ hostPath: '/data', path: '/data', access: 'read-only' }],
         landlock: '/absent',
         sandbox: () => engine,
         reporter: recorder(),
@@ -59,4 +60,5 @@ it('shows buildpacks the file of a certificate bundle that is a link, as in a vo
   })
   expect(runs[0]?.mounts).toContainEqual({ hostPath: file, path: file, access: 'read-only' })
   expect(variable).toBe(file)
+  expect(runs[0]?.mounts).toContainEqual({ hostPath: '/data', path: '/data', access: 'read-only' })
 })

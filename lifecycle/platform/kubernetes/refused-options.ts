@@ -8,6 +8,7 @@ const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: strin
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
   interaction: ['--interactive', 'leave it out'],
   volumes: ['--volume', 'add the files to the source or to the builder image'],
+  ssh: ['--ssh', 'use a token: --secret id=git,type=netrc,key=.netrc,src=FILE'],
   cacheFrom: ['--cache-from', 'use --cache-image, or cache of the settings file'],
   cacheTo: ['--cache-to', 'use --cache-image, or cache of the settings file'],
 }

@@ -37,6 +37,17 @@ it('says how to keep .git where a program asks git for something', async () => {
   })
 })
 
+it.each([
+  ['Host key verification failed.', /known_hosts/],
+  ['git@example.com: Permission denied (publickey,password).', /--ssh default=FILE/],
+])('says how to reach a private repository if ssh prints %j', async (printed, fix) => {
+  const { run } = failing(`pip: ${printed}`)
+  const error = (await run(['pip'], { fix: 'check the network' }).catch((e: unknown) => e)) as { fix: string }
+  expect(error.fix).toMatch(fix)
+  const own = run(['npm'], { fix: () => 'give a netrc' })
+  await expect(own).rejects.toMatchObject({ fix: 'give a netrc' })
+})
+
 it('says what to do when the disk is full, whatever the program was', async () => {
   const { run } = failing('tar: a.h: Cannot write: No space left on device')
   await expect(run(['tar'], { quiet: true, fix: 'check the network' })).rejects.toMatchObject({
