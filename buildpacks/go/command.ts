@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { boundFile, type BuildContext, BuildpackError, firstSetting, keep } from '../sdk/index.ts'
+import { boundFile, type BuildContext, BuildpackError, firstSetting, keep, sshFix } from '../sdk/index.ts'
+import { sshForPrivateModules } from './private-modules.ts'
 import type { Toolchain } from './toolchain.ts'
 
 /** Runs the application's Go with its caches. */
@@ -43,7 +44,7 @@ export async function provideCommand(context: BuildContext, toolchain: Toolchain
     GOOS: context.target.os,
     GOARCH: context.target.arch,
     GOFLAGS: [context.env['GOFLAGS'], '-modcacherw'].filter(Boolean).join(' '),
-    ...(netrc !== undefined && { NETRC: netrc }),
+    ...(netrc === undefined ? sshForPrivateModules(context.env) : { NETRC: netrc }),
   }
   return commandWith(context, toolchain, cwd, env)
 }
@@ -104,7 +105,7 @@ function fixOf(stderr: string): string | undefined {
     [/dial tcp|i\/o timeout|no such host|connection refused/, 'check the network and GOPROXY'],
     [/No space left on device/, 'free some space on the disk that holds the builds'],
   ]
-  return fixes.find(([pattern]) => pattern.test(stderr))?.[1]
+  return fixes.find(([pattern]) => pattern.test(stderr))?.[1] ?? sshFix(stderr)
 }
 
 /** The file of a binding of type `netrc`, unless NETRC names one. */

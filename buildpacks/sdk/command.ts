@@ -116,7 +116,7 @@ export function makeRun(
       fix:
         wayOut(first, result.stderr) ??
         explained ??
-        wayOut(ofSsh, result.stderr) ??
+        sshFix(result.stderr) ??
         (typeof fix === 'string' ? fix : undefined),
     })
   }
@@ -147,6 +147,9 @@ const ofSsh: WaysOut = [
 
 const wayOut = (ways: WaysOut, printed: string): string | undefined =>
   ways.find(([pattern]) => pattern.test(printed))?.[1]
+
+/** What to do if ssh could not sign in to a server; undefined if it printed nothing of that kind. */
+export const sshFix = (printed: string): string | undefined => wayOut(ofSsh, printed)
 
 /** The beginning and the end of quiet output: tar on a full disk prints a line for each of thousands of files. */
 function excerpt(lines: readonly string[]): string[] {

@@ -17,7 +17,8 @@ export {
   pass,
 } from './buildpack.ts'
 export { programFiles, warnOfListening } from './listening.ts'
-export { keepGit, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
+export { keepGit, sshFix, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
+export { gitSettings } from './git.ts'
 export { type DeclaredCommand, declaredStart } from './declared-start.ts'
 export { type ChosenFunction, chooseFunction } from './functions.ts'
 export { composerPackages } from './composer-packages.ts'

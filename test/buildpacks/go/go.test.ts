@@ -600,6 +600,7 @@ describe('go build', () => {
   })
 
   it.each([
+    ['git@example.com: Permission denied (publickey).', '--ssh default'],
     ['missing go.sum entry for module', 'run "go mod tidy"'],
     ['inconsistent vendoring in /workspace', 'run "go mod vendor"'],
     ['fatal: could not read Username for', 'set GOPRIVATE'],
