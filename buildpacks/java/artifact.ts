@@ -68,7 +68,7 @@ export async function findArtifact(
   if (staged.length === 1) return { kind: 'distribution', path: staged[0] ?? '' }
   const candidates = named ?? all.filter(path => isArchive(path) && !isHelper(basename(path)))
   const archives = await Promise.all(candidates.filter(isArchive).map(readArchive))
-  const executable = preferred(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined))
+  const executable = preferred(withoutParts(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined)))
   const served = functionIn(env, archives, { tool, executable: executable.length > 0 })
   if (served !== undefined) return served
   if (executable.length === 1) return { kind: 'archive', archive: executable[0] as JavaArchive }
@@ -152,6 +152,10 @@ async function findClasses(
   }
   const found = named === undefined ? all : all.filter(({ main }) => main === named)
   const [only, ...rest] = found
+  const [archive] = archives
+  // The server of a framework may be a library's class: io.ktor.server.netty.EngineMain.
+  if (named !== undefined && archive !== undefined && archives.length === 1)
+    return { kind: 'classes', archive, main: named }
   if (only !== undefined && rest.length === 0) return { kind: 'classes', ...only }
   const paths = archives.map(({ path }) => relative(app.path, path)).join(', ')
   const fix =
@@ -166,6 +170,22 @@ async function findClasses(
     `no archive has a Main-Class, and several classes can start: ${paths} has ${all.map(({ main }) => main).join(', ')}`,
     { where: `${relative(app.path, all[0]?.archive.path ?? '')} META-INF/MANIFEST.MF`, fix },
   )
+}
+
+/**
+ * Without the archives of which another one in the same directory has all classes, and more: Maven's assembly and shade plugins and
+ * Gradle's Shadow write an archive with libraries beside the one without.
+ */
+function withoutParts(archives: readonly JavaArchive[]): readonly JavaArchive[] {
+  const classesOf = ({ entries }: JavaArchive) => entries.filter(name => name.endsWith('.class'))
+  return archives.filter(part => {
+    const classes = classesOf(part)
+    return !archives.some(whole => {
+      if (whole === part || classes.length === 0 || dirname(whole.path) !== dirname(part.path)) return false
+      const all = new Set(classesOf(whole))
+      return all.size > classes.length && classes.every(name => all.has(name))
+    })
+  })
 }
 
 /** Quarkus creates a directory with its own starter beside the plain archive. */

@@ -6,6 +6,7 @@ import type { BuildTool } from './build-tool.ts'
 import { type BuildTools, findScript, unzip } from './image-files.ts'
 import { copyInvoker, functionCommand } from './functions.ts'
 import { inspectLibraries } from './libraries.ts'
+import { requireClass } from './main-class.ts'
 import { copyLibraries } from './maven.ts'
 import { makeReproducible } from './reproducible.ts'
 import { type ImageFiles, web } from './start.ts'
@@ -77,6 +78,7 @@ async function startOf(context: BuildContext, artifact: Artifact, tools: BuildTo
     const program = await copyInvoker(await tools.openMaven(), join(dirname(path), 'invoker'), tools.temp)
     return { command: functionCommand(program, hasLibraries ? [path, `${libraries}/*`] : [path], artifact.target) }
   }
+  await requireClass(artifact.main, artifact.archive, libraries)
   return { command: ['java', '-cp', hasLibraries ? `${path}:${libraries}/*` : path, artifact.main] }
 }
 

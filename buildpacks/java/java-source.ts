@@ -9,6 +9,8 @@ import { type BuildContext, BuildpackError, type Component, digestOf, type Layer
 export interface JavaSource {
   /** Debian's version, or the vendor's: `21.0.5+11.0.LTS`. */
   readonly version: string
+  /** `temurin`; undefined for Debian's OpenJDK. */
+  readonly vendor?: string | undefined
   /** The name for users: `21.0.9+10`, `temurin-21.0.5+11.0.LTS`. */
   readonly shown: string
   readonly key: LayerKey
@@ -73,6 +75,7 @@ export function vendorJava({ target }: BuildContext, mise: Mise, build: string):
   }
   return {
     version,
+    vendor,
     shown: build,
     key: { Java: build, architecture: target.arch },
     unpack: async dir => {

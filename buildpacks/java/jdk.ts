@@ -22,6 +22,8 @@ import { dumpsReproducibly, type Major } from './version.ts'
 export interface Jdk {
   readonly home: string
   readonly version: string
+  /** `temurin`; undefined for Debian's OpenJDK. */
+  readonly vendor?: string | undefined
   readonly env: Readonly<Record<string, string>>
 }
 
@@ -49,6 +51,7 @@ export async function provideJdk(context: BuildContext, source: JavaSource): Pro
   return {
     home,
     version,
+    vendor: source.vendor,
     env: { JAVA_HOME: home, LD_LIBRARY_PATH: libraries, PATH: `${join(home, 'bin')}:${env['PATH'] ?? ''}` },
   }
 }

@@ -1,8 +1,11 @@
-import { classesIn, withZip } from './archive.ts'
+import { readdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { BuildpackError } from '../sdk/index.ts'
+import { classesIn, type JavaArchive, readArchive, withZip } from './archive.ts'
 
 /**
- * The classes of an archive that Java can start: those with `public static void main(String[])` (Java Language Specification, 12.1.4).
- * A class with `$` in its name, which a tool generates within another class, is not one that a user would start.
+ * The classes of an archive that Java can start: those with `public static void main(String[])`, and from Java 25 on with a main method
+ * that is not private (Java Language Specification, 12.1.4). A class with `$` in its name, which a tool generates within another class, is not one that a user would start.
  */
 export async function mainClassesIn(path: string): Promise<string[]> {
   return withZip(path, async zip => {
@@ -12,6 +15,21 @@ export async function mainClassesIn(path: string): Promise<string[]> {
       if (hasMain(bytes)) found.push(name.slice(0, -'.class'.length).replaceAll('/', '.'))
     }
     return found.toSorted()
+  })
+}
+
+/**
+ * Checks that a class is in an archive or in the libraries of a directory.
+ * @throws BuildpackError otherwise
+ */
+export async function requireClass(main: string, { path, entries }: JavaArchive, libraries: string): Promise<void> {
+  const file = `${main.replaceAll('.', '/')}.class`
+  if (entries.includes(file)) return
+  const names = (await readdir(libraries).catch(() => [])).filter(name => name.endsWith('.jar'))
+  for (const name of names) if ((await readArchive(join(libraries, name))).entries.includes(file)) return
+  throw new BuildpackError(`names the class ${main}, which is neither in ${basename(path)} nor in its libraries`, {
+    where: 'pom.xml',
+    fix: 'correct the name, with its package, or add the library that has it to the dependencies',
   })
 }
 
@@ -34,7 +52,10 @@ const sizes: Readonly<Record<number, number>> = {
   19: 2,
   20: 2,
 }
-const isPublicStatic = (flags: number): boolean => (flags & 0x9) === 0x9
+/** Access flags (Java Virtual Machine Specification, 4.1 and 4.6). */
+const flag = { public: 0x1, private: 0x2, static: 0x8, interface: 0x200, abstract: 0x400 } as const
+/** The version of class files of Java 25, which also starts instance methods and methods without parameters. */
+const java25 = 69
 
 /** Whether a class file has a main method (Java Virtual Machine Specification, 4.1). False for a damaged file. */
 export function hasMain(bytes: Buffer): boolean {
@@ -47,12 +68,13 @@ export function hasMain(bytes: Buffer): boolean {
 }
 
 function readMethods(bytes: Buffer): boolean {
-  let at = 8
+  let at = 6
   const next = (length: 2 | 4): number => {
     const value = bytes.readUIntBE(at, length)
     at += length
     return value
   }
+  const version = next(2)
   const texts = new Map<number, string>()
   const constants = next(2)
   for (let index = 1; index < constants; index++) {
@@ -69,7 +91,8 @@ function readMethods(bytes: Buffer): boolean {
     // A long or a double takes two entries.
     if (tag === 5 || tag === 6) index++
   }
-  at += 6
+  const access = next(2)
+  at += 4
   const interfaces = next(2)
   at += 2 * interfaces
   const skipAttributes = (): void => {
@@ -83,10 +106,37 @@ function readMethods(bytes: Buffer): boolean {
     at += 6
     skipAttributes()
   }
-  for (let methods = next(2); methods > 0; methods--) {
-    const [flags, name, descriptor] = [next(2), texts.get(next(2)), texts.get(next(2))]
-    if (name === 'main' && descriptor === '([Ljava/lang/String;)V' && isPublicStatic(flags)) return true
+  const methods: Method[] = []
+  for (let left = next(2); left > 0; left--) {
+    methods.push({ flags: next(2), name: texts.get(next(2)), descriptor: texts.get(next(2)) })
     skipAttributes()
   }
-  return false
+  return version < java25 ? methods.some(isClassicMain) : canStart(methods, access)
+}
+
+interface Method {
+  readonly flags: number
+  readonly name: string | undefined
+  readonly descriptor: string | undefined
+}
+
+const isClassicMain = ({ flags, name, descriptor }: Method): boolean =>
+  name === 'main' &&
+  descriptor === '([Ljava/lang/String;)V' &&
+  (flags & flag.public) !== 0 &&
+  (flags & flag.static) !== 0
+
+/** An instance method needs an instance: a class that is not abstract, with a constructor without parameters. */
+function canStart(methods: readonly Method[], access: number): boolean {
+  const isOpen = ({ flags }: Method) => (flags & flag.private) === 0
+  const hasInstances =
+    (access & (flag.abstract | flag.interface)) === 0 &&
+    methods.some(method => method.name === '<init>' && method.descriptor === '()V' && isOpen(method))
+  return methods.some(
+    method =>
+      method.name === 'main' &&
+      (method.descriptor === '([Ljava/lang/String;)V' || method.descriptor === '()V') &&
+      isOpen(method) &&
+      ((method.flags & flag.static) !== 0 || hasInstances),
+  )
 }

@@ -11,7 +11,7 @@ export interface Maven {
 
 /** Maven with its version and repository. */
 export interface MavenProgram extends Maven {
-  /** Debian's version, or the requested one; undefined for a wrapper's. */
+  /** Undefined for a wrapper that does not name it. */
   readonly version: string | undefined
   /** The local repository, which stays in the cache. */
   readonly repository: string

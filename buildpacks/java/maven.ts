@@ -8,6 +8,7 @@ import type { Jdk } from './jdk.ts'
 import { type Maven, type MavenProgram, dependencyPlugin } from './maven-artifacts.ts'
 import { provideAskedMaven, requestedMaven } from './maven-version.ts'
 import { proxiesOf } from './proxies.ts'
+import { knowsToolchains, toolchainOptions, wrapperVersion } from './toolchains.ts'
 
 export interface MavenTools {
   readonly archive: DebianArchive
@@ -36,6 +37,7 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
   const repository = join(cache.path, 'repository')
   const fixed = ['-B', '-ntp', `-Dmaven.repo.local=${repository}`]
   const settings = await settingsOf(context, temp)
+  const toolchains = await toolchainOptions(jdk, temp)
   const name = wrapper === undefined ? 'mvn' : `./${wrapper}`
   const ownBuild = async (step: 'build' | 'install' | undefined) =>
     step !== undefined && (await context.ownCommand(step)) !== undefined
@@ -45,13 +47,14 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
     repository,
     as: (path, version) => make([path], version),
     run: async (args, options) => {
-      await run([...program, ...fixed, ...settings, ...args], {
+      const always = [...fixed, ...settings, ...(knowsToolchains(version) ? toolchains : [])]
+      await run([...program, ...always, ...args], {
         name: `${name} ${args.filter(arg => !arg.startsWith('-D')).join(' ')}`,
         env: {
           ...jdk.env,
           HOME: cache.path,
           MAVEN_USER_HOME: join(cache.path, 'wrapper'),
-          ...((await ownBuild(options?.step)) && forOwnCommand(env, program, [...fixed, ...settings])),
+          ...((await ownBuild(options?.step)) && forOwnCommand(env, program, always)),
           MAVEN_OPTS: [env['MAVEN_OPTS'], env['MAVEN_JAVA_OPTS']].filter(Boolean).join(' ') || undefined,
         },
         fix: (stderr, stdout) => explain(stdout + stderr),
@@ -59,7 +62,8 @@ export async function openMaven(context: BuildContext, tools: MavenTools, wrappe
       })
     },
   })
-  return debian === undefined ? make(['sh', app.at(wrapper ?? '')], undefined) : make([debian.program], debian.version)
+  if (debian !== undefined) return make([debian.program], debian.version)
+  return make(['sh', app.at(wrapper ?? '')], await wrapperVersion(app, dirname(wrapper ?? '')))
 }
 
 /** For a command of the user that replaces Maven's: provides `mvn` with the same repository and settings (Maven 3.9 reads MAVEN_ARGS). */

@@ -12,6 +12,10 @@ const vendors: Readonly<Record<string, readonly string[]>> = {
 }
 /** Names that ask for OpenJDK of no certain vendor. */
 const anyVendor = ['open', 'openjdk', 'openjdk64', 'heroku', 'java', 'jdk']
+/** The names of a vendor in requests; those of Debian's OpenJDK without one. */
+export const namesOfVendor = (vendor: string | undefined): readonly string[] =>
+  vendor === undefined ? ['openjdk', 'debian'] : [vendor, ...(vendors[vendor] ?? [])]
+
 /** The vendor of builds for requests without one. */
 export const usualVendor = 'temurin'
 

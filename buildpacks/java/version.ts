@@ -152,10 +152,29 @@ async function toolchain(app: App): Promise<VersionRequest | undefined> {
       /jvmToolchain\(\s*(\d+)\s*\)/.exec(text)?.[1]
     if (value !== undefined) return { value: `${gradleVendor(text)}${value}`, where: `${file} toolchain` }
   }
-  // maven.apache.org, "Guide to Using Toolchains": <toolchains><jdk><version>17</version>
-  const version = /<toolchains>\s*<jdk>\s*<version>\s*\[?([\d.]+)/.exec((await app.read('pom.xml')) ?? '')?.[1]
-  return version === undefined ? undefined : { value: version, where: 'pom.xml toolchain' }
+  const { version, vendor } = await mavenToolchain(app)
+  const value = /^\[?([\d.]+)/.exec(version ?? '')?.[1]
+  if (value === undefined || isOpen(version)) return undefined
+  const named = vendor === undefined ? undefined : `${vendor}-${value}`
+  return {
+    value: named !== undefined && parseRequest(named)?.vendor !== undefined ? named : value,
+    where: 'pom.xml toolchain',
+  }
 }
+
+/**
+ * What a project requires of its JDK: `17`, `[17,18)` (maven.apache.org, "Guide to Using Toolchains"), for all plugins or for the compiler.
+ */
+async function mavenToolchain(app: App): Promise<{ readonly version?: string; readonly vendor?: string }> {
+  const pom = (await app.read('pom.xml')) ?? ''
+  const text = /<toolchains>\s*<jdk>([^]*?)<\/jdk>|<jdkToolchain>([^]*?)<\/jdkToolchain>/.exec(pom)
+  const element = (name: string) =>
+    new RegExp(`<${name}>\\s*([^<\\s]+)\\s*</${name}>`).exec(text?.[1] ?? text?.[2] ?? '')?.[1]
+  return { version: element('version'), vendor: element('vendor') }
+}
+
+/** `[17,)`: this version or any newer one. */
+const isOpen = (range: string | undefined): boolean => /^[[(][\d.]+,\s*[\])]$/.test(range ?? '')
 
 /** Gradle's names of vendors (docs.gradle.org, JvmVendorSpec), as mise writes them: a toolchain accepts no other vendor. */
 const gradleVendors: Readonly<Record<string, string>> = {
@@ -172,6 +191,9 @@ const gradleVendor = (text: string): string => gradleVendors[/\bJvmVendorSpec\.(
 /** The release that a build compiles for: a newer JDK can compile for it as well. */
 async function compilerTarget(app: App): Promise<VersionRequest | undefined> {
   const pom = (await app.read('pom.xml')) ?? ''
+  const { version: range } = await mavenToolchain(app)
+  const oldest = isOpen(range) ? /[\d.]+/.exec(range ?? '')?.[0] : undefined
+  if (oldest !== undefined) return { value: oldest, where: 'pom.xml toolchain' }
   const properties = ['maven.compiler.release', 'maven.compiler.target', 'java.version', 'maven.compiler.source']
   for (const name of properties) {
     const value = new RegExp(`<${name.replaceAll('.', '\\.')}>\\s*([\\d.]+)\\s*<`).exec(pom)?.[1]

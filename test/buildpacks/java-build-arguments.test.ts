@@ -15,7 +15,7 @@ type Env = Record<string, string>
 const jdk = { home: '/jdk', version: '21', env: {} }
 
 /** What a build runs, from the first word that the application or its user chooses. */
-async function commandOf(tool: 'maven' | 'gradle' | 'sbt' | 'leiningen', tree: Tree, env: Env): Promise<string> {
+async function wordsOf(tool: 'maven' | 'gradle' | 'sbt' | 'leiningen', tree: Tree, env: Env): Promise<string[]> {
   const temp = await temporaryDirectory()
   const commands: string[][] = []
   const context = {
@@ -39,10 +39,14 @@ async function commandOf(tool: 'maven' | 'gradle' | 'sbt' | 'leiningen', tree: T
   else if (tool === 'gradle') await buildWithGradle(context, { ...tools, gradle: undefined })
   else if (tool === 'sbt') await buildWithSbt(context, { ...tools, openMaven })
   else await buildWithLeiningen(context, tools)
-  const words = (commands[0] ?? []).map(word => word.replaceAll(temp, '…').replaceAll(context.app.path, '.'))
+  return (commands[0] ?? []).map(word => word.replaceAll(temp, '…').replaceAll(context.app.path, '.'))
+}
+
+/** The same without what each build has. */
+async function commandOf(...args: Parameters<typeof wordsOf>): Promise<string> {
   const fixed =
-    /^(-B|-ntp|--no-daemon|--console=plain|--init-script|…\S*|-D(maven\.repo\.local|project\.build|sbt\.|user\.home|file\.enc|leiningen\.).*)$/
-  return words.filter(word => !fixed.test(word)).join(' ')
+    /^(-B|-ntp|--global-toolchains|--no-daemon|--console=plain|--init-script|…\S*|-D(maven\.repo\.local|project\.build|sbt\.|user\.home|file\.enc|leiningen\.).*)$/
+  return (await wordsOf(...args)).filter(word => !fixed.test(word)).join(' ')
 }
 
 describe('what Maven runs', () => {
@@ -62,6 +66,19 @@ describe('what Maven runs', () => {
     [{ GOOGLE_BUILDABLE: 'services/web' }, '-Dmaven.test.skip=true package -pl services/web -am'],
   ])('for %j is %s', async (env, command) => {
     expect(await maven(env)).toBe(`sh ./mvnw ${command}`)
+  })
+
+  it.each<[string | undefined, boolean]>([
+    [undefined, true],
+    ['apache-maven-3.3.1', true],
+    ['apache-maven-3.9.11', true],
+    ['apache-maven-4.0.0-rc-5', true],
+    ['apache-maven-3.2.5', false],
+  ])('has a list of JDKs, if the Maven of the wrapper, %s, can read one: %s', async (name, isKnown) => {
+    const url = name === undefined ? '' : `distributionUrl=https\\://example.com/maven/${name}-bin.zip\n`
+    const tree = { mvnw: '', 'pom.xml': '', '.mvn/wrapper/maven-wrapper.properties': url }
+    const words = await wordsOf('maven', tree, {})
+    expect(words.join(' ').includes(' --global-toolchains …/toolchains.xml ')).toBe(isKnown)
   })
 
   it('is of another project file, by its own wrapper', async () => {

@@ -128,6 +128,11 @@ describe('Java', () => {
       {},
       'corretto-21.0.5.11.1',
     ],
+    [
+      { 'pom.xml': '<toolchains><jdk><version>21</version><vendor>amazon</vendor></jdk></toolchains>' },
+      {},
+      'corretto-21.0.5.11.1',
+    ],
     [{}, { BP_JVM_VERSION: '21.0.5' }, 'temurin-21.0.5+11.0.LTS'],
     [{}, { BP_JVM_VERSION: '22' }, 'temurin-22.0.2+9'],
   ])('of %j %j is mise’s', async (tree, env, shown) => {

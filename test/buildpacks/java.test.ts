@@ -11,11 +11,11 @@ import { placeArtifact } from '../../buildpacks/java/image-files.ts'
 import { java } from '../../buildpacks/java/java.ts'
 import { type Jdk, linkArguments } from '../../buildpacks/java/jdk.ts'
 import { launchScript, type Switch } from '../../buildpacks/java/launch-script.ts'
-import { mainClassesIn } from '../../buildpacks/java/main-class.ts'
+import { mainClassesIn, requireClass } from '../../buildpacks/java/main-class.ts'
 import { proxiesOf } from '../../buildpacks/java/proxies.ts'
 import { parseLayersIndex } from '../../buildpacks/java/spring-boot.ts'
 import { chooseVersion, majorOf } from '../../buildpacks/java/version.ts'
-import { App, type BuildContext, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
+import { App, type BuildContext, BuildpackError, type LayerDefinition, Log } from '../../buildpacks/sdk/index.ts'
 import { TestProject } from '../../buildpacks/sdk/testing.ts'
 import { classFile } from '../helpers/class-file.ts'
 import { failureOf } from '../helpers/failure.ts'
@@ -66,6 +66,10 @@ describe('the version of Java', () => {
     ['build.gradle', 'java { toolchain { languageVersion = JavaLanguageVersion.of(25) } }', '25'],
     ['build.gradle.kts', 'kotlin { jvmToolchain(17) }', '17'],
     ['pom.xml', '<toolchains><jdk><version>17</version></jdk></toolchains>', '17'],
+    ['pom.xml', '<toolchains> <jdk> <vendor>debian</vendor> <version>[17,18)</version> </jdk> </toolchains>', '17'],
+    ['pom.xml', '<jdkToolchain><version> 25 </version></jdkToolchain>', '25'],
+    ['pom.xml', '<toolchains><jdk><version>[11,)</version></jdk></toolchains>', '21'],
+    ['pom.xml', '<toolchains><jdk><version>[22,)</version></jdk></toolchains>', '25'],
     ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 25\n', '25'],
     ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 17\n', '21'],
     ['system.properties', 'java.runtime.version=11\n', '11'],
@@ -219,6 +223,16 @@ describe('the artifact that starts', () => {
       { 'target/shop-1.jar': jar(), 'target/shop-1-sources.jar': jar(), 'target/original-shop.jar': jar() },
       'target/shop-1.jar',
     ],
+    [
+      "Maven's assembly plugin",
+      { 'target/shop-1.jar': jar(), 'target/shop-1-jar-with-dependencies.jar': jar({ 'lib/A.class': '' }) },
+      'target/shop-1-jar-with-dependencies.jar',
+    ],
+    [
+      "Gradle's Shadow",
+      { 'build/libs/shop.jar': jar(), 'build/libs/shop-all.jar': jar({ 'lib/A.class': '' }) },
+      'build/libs/shop-all.jar',
+    ],
     ['Gradle', { 'build/libs/shop.jar': jar(), 'build/libs/shop-plain.jar': jar() }, 'build/libs/shop.jar'],
     ['a module', { 'api/target/api.jar': jar({}, ''), 'web/target/web.jar': jar() }, 'web/target/web.jar'],
     [
@@ -272,6 +286,14 @@ describe('the artifact that starts', () => {
       'several archives can be started: a/target/a.jar, b/target/b.jar',
       { 'a/target/a.jar': jar(), 'b/target/b.jar': jar() },
     ],
+    [
+      'several archives can be started: target/all.jar, target/shop.jar, target/tool.jar',
+      {
+        'target/all.jar': jar({ 'lib/A.class': '' }),
+        'target/shop.jar': jar({ 'shop/Own.class': '' }),
+        'target/tool.jar': jar({ 'tool/Own.class': '' }),
+      },
+    ],
     ['no class in target/a.jar has a main method', { 'target/a.jar': jar({}, '') }],
     [
       'several web applications can be started: a/target/a.war, b/target/b.war',
@@ -316,6 +338,42 @@ describe('a class to start, where no manifest names one', () => {
     await writeTree(dir, { 'shop.jar': classes })
     expect(await mainClassesIn(join(dir, 'shop.jar'))).toEqual(['shop.Main', 'shop.Other'])
     expect(await find({ 'target/shop.jar': main })).toMatchObject({ kind: 'classes', main: 'shop.Main' })
+  })
+
+  it.each<[string, Parameters<typeof classFile>[1], boolean]>([
+    ['an instance method without parameters', { flags: 0, descriptor: '()V' }, true],
+    ['a static method without parameters', { flags: 0x8, descriptor: '()V' }, true],
+    ['an instance method with parameters', { flags: 0x1 }, true],
+    ['a static method of an abstract class', { flags: 0x8, access: 0x421 }, true],
+    ['an instance method of an abstract class', { flags: 0, access: 0x421 }, false],
+    ['an instance method of a class that nothing can make', { flags: 0, initializer: 0x2 }, false],
+    ['a private method', { flags: 0xa }, false],
+  ])('is from Java 25 on one with %s if Java starts that', async (_, options, isStarted) => {
+    const dir = await temporaryDirectory()
+    for (const [version, expected] of [
+      [69, isStarted],
+      [68, false],
+    ] as const) {
+      await writeTree(dir, {
+        'a.jar': zipOf({ name: 'Main.class', content: classFile('Main', { ...options, version }) }),
+      })
+      expect(await mainClassesIn(join(dir, 'a.jar'))).toEqual(expected ? ['Main'] : [])
+    }
+  })
+
+  it('is the one of a library that pom.xml names, which has to be there', async () => {
+    const pom = '<exec.mainClass>io.Server</exec.mainClass>'
+    const artifact = await find({ 'pom.xml': pom, 'target/shop.jar': main })
+    expect(artifact).toMatchObject({ kind: 'classes', main: 'io.Server' })
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { 'shop.jar': main, 'lib/a.jar': zip({}), 'lib/b.jar': zip({ 'io/Server.class': '' }) })
+    const shop = await readArchive(join(dir, 'shop.jar'))
+    for (const name of ['shop.Main', 'io.Server']) await requireClass(name, shop, join(dir, 'lib'))
+    expect(await failureOf(requireClass('io.Sever', shop, join(dir, 'lib')))).toMatchObject({
+      where: 'pom.xml',
+      message: 'names the class io.Sever, which is neither in shop.jar nor in its libraries',
+    })
+    expect(await failureOf(requireClass('io.Server', shop, join(dir, 'none')))).toBeInstanceOf(BuildpackError)
   })
 
   it.each<[BuildTool, string, string]>([
