@@ -133,10 +133,14 @@ export class Authorizer {
 /** The actions to request for a token (distribution's "Token Scope Documentation"). */
 const actions = { pull: 'pull', push: 'pull,push', delete: 'pull,delete' } as const
 
-/** The scopes to request. A challenge's own scope takes precedence, since registries name repositories in their own way. */
+/**
+ * The scopes to request. A challenge's own scope takes precedence, since registries name repositories in their own way. A request
+ * that only reads, before an upload, gets the upload's token: one token serves for both.
+ */
 function scopesOf(challenge: Challenge, { repository, action, mountFrom }: Access): string[] {
   const named = (challenge.parameters.get('scope') ?? '').split(' ').filter(scope => scope !== '')
-  const own = named.length > 0 ? named : [`repository:${repository}:${actions[action]}`]
+  const [only = `repository:${repository}:${actions[action]}`] = named
+  const own = named.length > 1 ? named : [only.replace(/:pull$/, `:${actions[action]}`)]
   return [...new Set([...own, ...(mountFrom === undefined ? [] : [`repository:${mountFrom}:pull`])])]
 }
 

@@ -6,6 +6,7 @@ import { type ImageIndex, assembleImageIndex, readIndexed, requireImagesOnly } f
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import type { Descriptor, Index, Manifest, Platform } from '../../image/manifest.ts'
 import { docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
+import { makeSmallLayer } from '../../layers/compression/small-layer.ts'
 import { type Reference, formatReference, repositoryName } from '../../image/reference.ts'
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
 import type { ImageStore, OnTransfer, Packing, Published, PublishedIndex } from '../store.ts'
@@ -154,9 +155,19 @@ class RegistryStore implements ImageStore {
   async #putSource(source: LayerSource, signal?: AbortSignal): Promise<Layer> {
     const { known } = source
     if (known !== undefined && (await this.#has(known.digest, signal))) return this.#layer(known)
-    const made = await this.#uploader.putSource(source, this.#packing, signal)
+    const made =
+      (await this.#putSmall(source, signal)) ?? (await this.#uploader.putSource(source, this.#packing, signal))
     this.#sent.add(made.digest)
     return this.#layer(made)
+  }
+
+  /** With the digest of a small layer, one request shows that an unchanged one is there. Undefined for a larger layer. */
+  async #putSmall(source: LayerSource, signal?: AbortSignal): Promise<LayerDigests | undefined> {
+    const small = await makeSmallLayer(source, { ...this.#packing, signal })
+    if (small === undefined) return undefined
+    const { digests, bytes } = small
+    if (!(await this.#has(digests.digest, signal))) await this.#uploader.putBytes(bytes, digests.digest, signal)
+    return digests
   }
 
   /** Tries to mount the layer from another repository, and returns whether it succeeded. If not, the layer is uploaded. */
