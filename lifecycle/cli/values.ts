@@ -60,21 +60,6 @@ export function parseBuildPlatform(text: string | undefined, why: string): Platf
   throw new BaleError('usage', why, { where: '--platform', fix: 'name one platform' })
 }
 
-/** Parses `name=value` into labels or annotations. */
-export function parseLabels(
-  texts: readonly string[] | undefined,
-  where = '--label',
-): Record<string, string> | undefined {
-  if (texts === undefined) return undefined
-  return Object.fromEntries(
-    texts.map(text => {
-      const equals = text.indexOf('=')
-      if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)]
-      throw new BaleError('usage', `${JSON.stringify(text)} is not NAME=VALUE`, { where, fix: 'write NAME=VALUE' })
-    }),
-  )
-}
-
 /** Parses the number of levels of composite buildpacks to show: all without a value or with -1, as in pack. */
 export function parseDepth(text: string | undefined): number {
   if (text === undefined || text === '-1') return Infinity

@@ -5,7 +5,7 @@ import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Reporter } from '../events.ts'
 import type { BuildOutput } from './export.ts'
 import { Mask, formsOf } from './mask.ts'
-import { type SearchedSettings, searchOutput } from './search-output.ts'
+import type { SearchedSettings } from './search-output.ts'
 
 /** A secret that buildpacks may read, as a binding: `<platform>/bindings/<id>/<key>` (platform.md, "Bindings"). */
 export interface BuildSecret {
@@ -73,6 +73,8 @@ export class BuildSecrets extends Mask {
   async refuseIn(output: BuildOutput, settings: SearchedSettings, signal?: AbortSignal): Promise<void> {
     if (this.forms.length === 0) return
     const search = { forms: this.forms, found: (id: string, where: string) => heldSecret(id, this.mask(where)) }
+    // Loaded on use: most builds have no secrets, and it loads the decompressors.
+    const { searchOutput } = await import('./search-output.ts')
     await searchOutput(output, settings, search, signal)
   }
 }

@@ -12,7 +12,8 @@ import type { CommandContext, GlobalOptions } from '../context.ts'
 import { formatValue } from '../formats.ts'
 import { noteIn, noteUnused, unusedInPackages } from '../unused-options.ts'
 import { makeStyle, printable } from '../text.ts'
-import { parseDepth, parseLabels, parseTargets } from '../values.ts'
+import { parseLabels } from '../labels.ts'
+import { parseDepth, parseTargets } from '../values.ts'
 import { BaleError } from '../../errors.ts'
 
 export async function createCommand(context: CommandContext, image: string, options: GlobalOptions): Promise<void> {

@@ -15,7 +15,7 @@ import { registryHost } from '../../stores/settings.ts'
 import { asPublished, candidates } from '../../stores/transports.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { shortName } from '../text.ts'
-import { parseLabels } from '../values.ts'
+import { parseLabels } from '../labels.ts'
 
 export async function createCommand(
   context: CommandContext,

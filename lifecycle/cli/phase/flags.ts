@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { BaleError } from '../../errors.ts'
 import type { PlatformFeatures } from '../../spec/api.ts'
 import { quote } from '../../spec/read.ts'
-import { parseLabels } from '../values.ts'
+import { parseLabels } from '../labels.ts'
 
 /**
  * The value of a flag: one word, several (repeated; separated by commas in its variable), pairs (repeated), a number, or a
