@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bindingsOf, type BuildContext, BuildpackError, type RunOptions } from '../sdk/index.ts'
+import { bindingsOf, type BuildContext, BuildpackError, type RunOptions, sshFix } from '../sdk/index.ts'
 import type { Toolchain } from './runtime.ts'
 
 /** Runs Mix tasks. */
@@ -121,5 +121,5 @@ export function adviceOn(whole: string): string | undefined {
       'add a package.json to assets/, which installs Node.js',
     ],
   ]
-  return advice.find(([pattern]) => pattern.test(output))?.[1]
+  return sshFix(output) ?? advice.find(([pattern]) => pattern.test(output))?.[1]
 }

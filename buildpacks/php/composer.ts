@@ -10,6 +10,7 @@ import {
   firstSetting,
   keep,
   type Layer,
+  sshFix,
 } from '../sdk/index.ts'
 import type { Manifest } from './project.ts'
 import { beside, loadExtensions, morePackages, type Php, withEnv } from './runtime.ts'
@@ -129,7 +130,7 @@ export async function runComposer(
     const name = `composer ${args.filter(arg => !arg.startsWith('-')).join(' ')}`
     throw new BuildpackError(`${name} failed with exit status ${exitCode}`, {
       where: manifest.file,
-      fix: advice.find(([pattern]) => pattern.test(output))?.[1],
+      fix: sshFix(output) ?? advice.find(([pattern]) => pattern.test(output))?.[1],
     })
   }
   return output

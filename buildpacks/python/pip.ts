@@ -50,7 +50,7 @@ export function pipEnv(context: BuildContext, tools: Tools): Record<string, stri
   }
 }
 
-const pipFlags = ['--no-compile', '--no-input', '--no-warn-script-location', '--progress-bar=off']
+const pipFlags = ['--no-compile', '--no-warn-script-location', '--progress-bar=off']
 
 /** A package that pip chose: its version, and the digest of its archive or the commit, if there is one. */
 export interface ResolvedPackage {
@@ -68,7 +68,7 @@ export async function pipInstall(
   where: string,
 ): Promise<ResolvedPackage[]> {
   const report = join(tools.temp, 'installed.json')
-  const argv = [join(venv, 'bin/python'), '-m', 'pip', ...installFlags(tools, report), ...args] as const
+  const argv = [join(venv, 'bin/python'), '-m', 'pip', ...installFlags(context, tools, report), ...args] as const
   const env = { ...pipEnv(context, tools), ...(await scmVersion(context)) }
   const result = await context.run([...argv], { env, allowFailure: true })
   if (result.exitCode === 0) return readReport(report)
@@ -83,14 +83,22 @@ export async function pipResolve(
 ): Promise<ResolvedPackage[] | undefined> {
   const report = join(tools.temp, 'resolved.json')
   // pip clones editable git requirements in a dry run, too: outside of a virtual environment into src/ of the application.
-  const flags = [...installFlags(tools, report), '--dry-run', '--ignore-installed', '--src', join(tools.temp, 'src')]
+  const flags = [
+    ...installFlags(context, tools, report),
+    '--dry-run',
+    '--ignore-installed',
+    '--src',
+    join(tools.temp, 'src'),
+  ]
   const argv = [tools.python.program, '-m', 'pip', ...flags, ...args] as const
   const { exitCode } = await context.run([...argv], { env: pipEnv(context, tools), quiet: true, allowFailure: true })
   return exitCode === 0 ? readReport(report) : undefined
 }
 
-function installFlags(tools: Tools, report: string): string[] {
-  return ['install', ...pipFlags, '--cache-dir', join(tools.cache, 'pip'), '--report', report]
+function installFlags({ env }: BuildContext, tools: Tools, report: string): string[] {
+  // With --no-input, pip replaces this variable. It cannot ask in any case: its standard input is empty.
+  const input = env['GIT_SSH_COMMAND'] === undefined ? ['--no-input'] : []
+  return ['install', ...pipFlags, ...input, '--cache-dir', join(tools.cache, 'pip'), '--report', report]
 }
 
 /** pip.pypa.io, "Installation Report", version "1". `download_info` is a direct URL of PEP 610. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { BuildpackError, digestOf, keepGit } from '../sdk/index.ts'
+import { BuildpackError, digestOf, keepGit, sshFix } from '../sdk/index.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -119,6 +119,10 @@ function adviceFor(output: string): string | undefined {
   if (/Temporary failure in name resolution|NewConnectionError|Read timed out|dns error|ConnectTimeout/i.test(output)) {
     return 'check the network, and the address of the package index'
   }
+  const ssh = sshFix(output)
+  if (ssh !== undefined) return ssh
+  if (/could not read Username for|Authentication failed for|terminal prompts disabled/.test(output))
+    return 'a package is in a private repository: build with your SSH keys (git+ssh://…, --ssh default), or give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc)'
   if (/error: subprocess-exited-with-error|Failed to build|error: metadata-generation-failed/.test(output)) {
     return 'a package has to be compiled: pin a version that has a wheel for this Python, ask for an older Python in .python-version, or name the Debian packages that its build lacks (lib…-dev) in an Aptfile'
   }

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, digestOf, type RunOptions } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, digestOf, type RunOptions, sshFix } from '../sdk/index.ts'
 import { type Gemfile, type Lock, parseLock } from './lock-file.ts'
 import type { Ruby } from './runtime.ts'
 import { type BundleSettings, formatConfig } from './settings.ts'
@@ -201,7 +201,7 @@ function bundleError(
       'add the Debian packages of the missing headers to an Aptfile',
     ],
   ]
-  const fix = advice.find(([pattern]) => pattern.test(output))?.[1]
+  const fix = sshFix(output) ?? advice.find(([pattern]) => pattern.test(output))?.[1]
   const status = exitCode === undefined ? 'cannot read it' : `failed with exit status ${exitCode}`
   return new BuildpackError(`${name} ${status}`, { where: gemfile.file, fix })
 }

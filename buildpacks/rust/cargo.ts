@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BuildContext, BuildpackError, digestOf, keep } from '../sdk/index.ts'
+import { type BuildContext, BuildpackError, digestOf, keep, sshFix } from '../sdk/index.ts'
 import type { LockedCrate } from './manifest.ts'
 import type { Toolchain } from './toolchain.ts'
 
@@ -70,7 +70,7 @@ function fixOf(stderr: string): string | undefined {
     ],
     [/No space left on device/, 'free some space on the disk that holds the builds'],
   ]
-  return fixes.find(([pattern]) => pattern.test(stderr))?.[1]
+  return sshFix(stderr) ?? fixes.find(([pattern]) => pattern.test(stderr))?.[1]
 }
 
 /**

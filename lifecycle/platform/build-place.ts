@@ -43,7 +43,8 @@ export interface RunnerParts {
   readonly environment: BuildEnvironment
   readonly emulator: Emulator | undefined
   readonly workspace: Workspace
-  readonly ssh: Mount | undefined
+  /** The mounts of the user's SSH keys. */
+  readonly ssh: readonly Mount[]
   readonly distribution: Distribution
   readonly reporter: Reporter
 }

@@ -20,8 +20,8 @@ export interface ContainerBuild {
   readonly network: 'none' | 'host'
   /** Further directories of the container for buildpacks, each at its own path. */
   readonly volumes?: readonly Mount[] | undefined
-  /** The directory with the socket of the user's SSH keys. */
-  readonly ssh?: Mount | undefined
+  /** The mounts of the user's SSH keys. */
+  readonly ssh?: readonly Mount[] | undefined
   readonly limits: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   /** A PEM file that buildpacks may read, or a link to one, as in a volume of a ConfigMap. */
   readonly caBundle?: string | undefined
@@ -55,7 +55,7 @@ export async function containerRunner(given: ContainerBuild, limits: RunLimits):
       // Gives the files that this process wrote as root to the buildpacks' user. No buildpack runs meanwhile.
       const { layers, app, platform, cnb } = workspace
       const { home, tmp } = ownOf(workspace)
-      const made = [layers, app, platform, cnb, home, tmp, ...(build.ssh === undefined ? [] : [build.ssh.hostPath])]
+      const made = [layers, app, platform, cnb, home, tmp, ...(build.ssh ?? []).map(mount => mount.hostPath)]
       if (isRoot) for (const dir of made) await giveTree(dir, user)
       return {
         argv: [join(lifecycleDir, phase === 'detect' ? 'detector' : 'builder')],
@@ -93,13 +93,13 @@ function dirOf({ descriptor: { id, version }, dir }: BuildEnvironment['buildpack
 
 const isInImage = (dir: string): boolean => dir.startsWith('/cnb/')
 
-function mountsOf(phase: 'detect' | 'build', { workspace, caBundle, volumes = [], ssh }: ContainerBuild): Mount[] {
+function mountsOf(phase: 'detect' | 'build', { workspace, caBundle, volumes = [], ssh = [] }: ContainerBuild): Mount[] {
   const { layers, app, platform, cnb } = workspace
   const { home, tmp } = ownOf(workspace)
   const show = (access: Mount['access'], ...paths: string[]) => paths.map(path => ({ hostPath: path, path, access }))
   return [
     ...volumes,
-    ...(ssh === undefined ? [] : [ssh]),
+    ...ssh,
     ...show('read-only', platform, cnb),
     ...show('read-only', ...(caBundle === undefined ? [] : [caBundle])),
     ...show('read-write', layers, home, tmp),

@@ -207,7 +207,7 @@ export async function runnerOf(build: OpenBuild, environment: BuildEnvironment):
     ...interaction,
     begin: ((phase, error) => interaction.begin(phase, build.mask.maskError(error))) satisfies Interaction['begin'],
   }
-  const parts = { environment, emulator, workspace, ssh: ssh?.mount, distribution, reporter }
+  const parts = { environment, emulator, workspace, ssh: ssh?.mounts ?? [], distribution, reporter }
   return openRunner({ ...options, interaction: masked }, parts)
 }
 

@@ -23,8 +23,8 @@ export interface PhaseSandbox {
   readonly execEnv?: string | undefined
   /** Further directories of this machine that the user shows to buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
-  /** The directory with the socket of the user's SSH keys. */
-  readonly ssh?: Mount | undefined
+  /** The mounts of the user's SSH keys. */
+  readonly ssh?: readonly Mount[] | undefined
   /** A shell for the user after a phase fails. */
   readonly interaction?: Interaction | undefined
   /** Proxy variables. No other variables of the caller enter the sandbox. */
@@ -111,11 +111,11 @@ export async function writeBuildConfig(dir: string, variables: readonly BuildCon
 }
 
 async function mountsOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Mount[]> {
-  const { workspace, environment, volumes = [], ssh } = sandbox
+  const { workspace, environment, volumes = [], ssh = [] } = sandbox
   const { lifecycle: life, hasBuildpacks } = environment
   return [
     ...volumes,
-    ...(ssh === undefined ? [] : [ssh]),
+    ...ssh,
     ...(hasBuildpacks ? [] : [readOnly(workspace.cnb, '/cnb')]),
     ...(life.phases.from === 'bale' ? await lifecycleMounts(workspace.lifecycle, life.phases) : []),
     ...moduleMounts(environment),

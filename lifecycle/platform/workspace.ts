@@ -91,7 +91,7 @@ export async function openWorkspace(cacheDir: string, app: string = paths.app): 
     layers: join(dir, 'layers'),
     app: join(dir, 'workspace'),
     platform: join(dir, 'platform'),
-    ssh: { dir: join(dir, 'ssh'), path: paths.ssh },
+    ssh: { dir: join(dir, 'ssh'), path: paths.ssh, knownHosts: '/etc/ssh/ssh_known_hosts' },
     lifecycle: join(dir, 'lifecycle'),
     cnb: join(dir, 'cnb'),
     imagePaths: { layers: paths.layers, app },

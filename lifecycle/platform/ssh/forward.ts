@@ -13,12 +13,14 @@ export type SshKeys = { readonly agent: string } | { readonly files: readonly st
 export interface SshForwarding extends AsyncDisposable {
   /** Variables for buildpacks. */
   readonly variables: Readonly<Record<string, string>>
-  readonly mount: Mount
+  readonly mounts: readonly Mount[]
 }
 
 export interface SshPlace {
   readonly dir: string
   readonly path: string
+  /** Where SSH looks for known hosts by itself, if they can be mounted there. */
+  readonly knownHosts?: string | undefined
 }
 
 export interface ForwardInput {
@@ -61,7 +63,13 @@ export async function forwardSsh({ keys, place, tmpDir, environment, reporter }:
       // git's own programs read this variable, and so does every package client that calls git.
       GIT_SSH_COMMAND: `ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${place.path}/known_hosts`,
     },
-    mount: { hostPath: place.dir, path: place.path, access: 'read-only' },
+    mounts: [
+      { hostPath: place.dir, path: place.path, access: 'read-only' },
+      // pip replaces the variable, and scripts call ssh directly.
+      ...(place.knownHosts === undefined
+        ? []
+        : [{ hostPath: join(place.dir, 'known_hosts'), path: place.knownHosts, access: 'read-only' } as const]),
+    ],
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

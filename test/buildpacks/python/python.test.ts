@@ -541,6 +541,8 @@ describe('packages', () => {
       'numpy 1.21.2 can be installed on Python >=3.7,<3.11: request such a Python version in .python-version',
     ],
     ['error: subprocess-exited-with-error', 'a package has to be compiled'],
+    ['git@example.com: Permission denied (publickey).\nerror: subprocess-exited-with-error', '--ssh default'],
+    ["fatal: could not read Username for 'https://example.com'\nerror: subprocess-exited-with-error", 'type=netrc'],
     ['LookupError: setuptools-scm was unable to detect version for /workspace.', 'set SETUPTOOLS_SCM_PRETEND_VERSION'],
     ['Temporary failure in name resolution', 'check the network'],
     ['something else', undefined],
