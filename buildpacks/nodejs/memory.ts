@@ -1,25 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type BuildContext, isSet } from '../sdk/index.ts'
-
 /**
  * Variables that depend on the container's memory, as on Heroku and in Paketo: MEMORY_AVAILABLE in MiB, WEB_MEMORY (512), and
  * WEB_CONCURRENCY, the number of processes of that size that fit. With BP_NODE_OPTIMIZE_MEMORY, Node's heap may use three quarters of
  * the memory.
- */
-export async function provideMemory({ env, layer }: BuildContext): Promise<void> {
-  const heap = isSet(env, 'BP_NODE_OPTIMIZE_MEMORY')
-  await layer('memory', {
-    types: { launch: true },
-    key: { heap: String(heap) },
-    create: async dir => {
-      await mkdir(join(dir, 'exec.d'))
-      await writeFile(join(dir, 'exec.d/memory'), memoryScript('/sys/fs/cgroup', heap), { mode: 0o755 })
-    },
-  })
-}
-
-/**
+ *
  * A program of exec.d (buildpack.md, "exec.d"): it writes variables to file descriptor 3. It does not change variables that the user
  * sets.
  */

@@ -30,8 +30,8 @@ import { checkAdapter, defaultBuild, findFramework, type FrameworkStart, noServe
 import { gitVariables } from './git.ts'
 import { functionStart } from './frameworks/functions.ts'
 import { findStart } from './frameworks/start.ts'
+import { provideLaunchPrograms } from './launch-programs.ts'
 import { chooseVersion } from './managers/fetch.ts'
-import { provideMemory } from './memory.ts'
 import { readPackageJson } from './package-json.ts'
 import { nodejsOffers } from './offers.ts'
 import { nxVariables } from './nx.ts'
@@ -189,7 +189,7 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
   if (browser) await provideBrowser(context, await orDebianChromium(context, project, browser))
-  if (launch) await provideMemory(context)
+  if (launch) await provideLaunchPrograms(context)
   if (launch) await provideScriptVariables(context, app, json)
   const paths = tools ? [] : built.paths
   if (tools && built.paths.length > 0) await provideForBuild(context, built.paths)
