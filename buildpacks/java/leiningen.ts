@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { DebianArchive } from '../debian/archive.ts'
 import { unpackPackages } from '../debian/unpack.ts'
-import { type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
+import { type App, type BuildContext, BuildpackError, digestOf, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
@@ -19,7 +19,7 @@ export async function buildWithLeiningen(
     create: async () => {},
   })
   const setting = firstSetting(env, 'BP_LEIN_BUILD_ARGUMENTS', 'LEIN_BUILD_TASK')
-  const tasks = setting === undefined ? ['uberjar'] : splitWords(setting.value, setting.name)
+  const tasks = setting === undefined ? await usualTasks(context.app) : splitWords(setting.value, setting.name)
   const java = join(jdk.home, 'bin/java')
   const options = [...splitWords(env['LEIN_JVM_OPTS'] ?? '', 'LEIN_JVM_OPTS'), ...proxyOptions(env)]
   const own = [`-Duser.home=${cache.path}`, '-Dfile.encoding=UTF-8', `-Dleiningen.script=${program}`]
@@ -32,6 +32,12 @@ export async function buildWithLeiningen(
       fix: (stderr, stdout) => explain(stdout + stderr),
     }),
   )
+}
+
+/** The plugin lein-ring generates the main class of a handler, in tasks of its own. */
+async function usualTasks(app: App): Promise<string[]> {
+  const project = ((await app.read('project.clj')) ?? '').replaceAll(/;.*/g, '')
+  return /\blein-ring\b/.test(project) && /:ring\s*\{/.test(project) ? ['ring', 'uberjar'] : ['uberjar']
 }
 
 async function provideLeiningen({ layer, run }: BuildContext, archive: DebianArchive): Promise<string> {

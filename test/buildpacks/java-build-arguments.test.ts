@@ -141,6 +141,16 @@ describe('what Leiningen runs', () => {
     expect(command).toBe(`/jdk/bin/java -cp clojure.main -m leiningen.core.main ${tasks}`)
   })
 
+  it.each<[string, string]>([
+    ['(defproject shop "1" :plugins [[lein-ring "0.12.6"]] :ring {:handler shop.core/app})', 'ring uberjar'],
+    ['(defproject shop "1" :plugins [[lein-ring "0.12.6"]] :main shop.main)', 'uberjar'],
+    ['(defproject shop "1" :main shop.main)\n; lein-ring: :ring {:handler shop.core/app}\n', 'uberjar'],
+  ])('for %s is %s, unless a setting names another task', async (project, tasks) => {
+    const tree = { 'project.clj': project }
+    expect(await commandOf('leiningen', tree, {})).toMatch(new RegExp(` leiningen\\.core\\.main ${tasks}$`))
+    expect(await commandOf('leiningen', tree, { LEIN_BUILD_TASK: 'jar' })).toMatch(/ leiningen\.core\.main jar$/)
+  })
+
   it('gets options for its JVM', async () => {
     expect(await commandOf('leiningen', {}, { LEIN_JVM_OPTS: '-Xmx1g' })).toMatch(/^\/jdk\/bin\/java -Xmx1g -cp /)
   })
