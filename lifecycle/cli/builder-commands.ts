@@ -82,7 +82,11 @@ export function addBuildpack(program: Command, run: Run): void {
     .option('-a, --api <version>', 'the Buildpack API', '0.10')
     .option('-p, --path <dir>', 'the directory to make (default: named after the id)')
     .option('-V, --version <version>', 'the version of the buildpack', '1.0.0')
-    .option('-t, --targets <os/arch>', "a platform that it supports (repeatable; default: this machine's)", collect)
+    .option(
+      '-t, --targets <os/arch>',
+      "a platform that it supports, with :NAME@VERSION also a distribution (repeatable; default: this machine's)",
+      collect,
+    )
     .addOption(
       new Option('-l, --language <language>', 'the language that it is written in')
         .choices(['shell', 'typescript'])

@@ -5,6 +5,7 @@ import { isPlainPath } from '../engines/mounts.ts'
 import type { PublishedPort } from '../engines/published-ports.ts'
 import { BaleError } from '../errors.ts'
 import type { Platform } from '../image/manifest.ts'
+import type { NewTarget } from '../platform/builders/new-buildpack.ts'
 import { registryHost } from '../stores/settings.ts'
 
 /** Parses `linux/arm64`, `linux/arm/v7`. Undefined if none is given. */
@@ -12,10 +13,41 @@ export function parseTargets(texts: readonly string[] | undefined, where: string
   return texts?.flatMap(text => text.split(',')).map(text => parsePlatform(text, where))
 }
 
+/**
+ * Parses the targets of a new buildpack in pack's notation: `linux/amd64`, `linux/arm64:ubuntu@22.04@24.04;debian@13`. Undefined
+ * if none is given.
+ */
+export function parseBuildpackTargets(texts: readonly string[] | undefined, where: string): NewTarget[] | undefined {
+  return texts
+    ?.flatMap(text => text.split(','))
+    .map(text => {
+      const [platform = '', ...rest] = text.split(':')
+      const distros = rest.length === 0 ? [] : rest.join(':').split(';')
+      return {
+        platform: parsePlatform(platform, where),
+        distros: distros.flatMap(distro => {
+          const [, name = '', versions = ''] =
+            /^([a-z0-9][a-z0-9._-]*)((?:@[A-Za-z0-9][A-Za-z0-9._-]*)*)$/.exec(distro) ?? []
+          if (name === '')
+            throw new BaleError('usage', `${JSON.stringify(distro)} in ${JSON.stringify(text)} is not a distribution`, {
+              where,
+              fix: 'write for example linux/amd64:ubuntu@22.04, with more versions after @ and more distributions after ;',
+            })
+          return versions === ''
+            ? [{ name }]
+            : versions
+                .slice(1)
+                .split('@')
+                .map(version => ({ name, version }))
+        }),
+      }
+    })
+}
+
 export function parsePlatform(text: string, where: string): Platform {
   const [, os, architecture, variant] = /^([a-z0-9]+)\/([a-z0-9_]+)(?:\/([a-z0-9.]+))?$/.exec(text) ?? []
   if (/^[a-z0-9]+\/[^:]+:/.test(text))
-    throw new BaleError('usage', `${JSON.stringify(text)} names distributions, and Bale only distinguishes platforms`, {
+    throw new BaleError('usage', `${JSON.stringify(text)} names distributions, and images are made for platforms`, {
       where,
       fix: `write ${text.replace(/:.*/, '')}; distributions are [[targets.distros]] of a buildpack.toml`,
     })

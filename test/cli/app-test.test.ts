@@ -153,7 +153,7 @@ describe('an expect.json', () => {
 
 describe('a new buildpack', () => {
   const make = (path: string, api: string, language: 'shell' | 'typescript') => {
-    const targets = [{ os: 'linux', architecture: 'amd64' }]
+    const targets = [{ platform: { os: 'linux', architecture: 'amd64' }, distros: [] }]
     const nodeStarter = join(import.meta.dirname, '../../buildpacks/procfile/bin/main')
     return newBuildpack({ id: 'acme/new', api, version: '1.0.0', path, targets, language, nodeStarter })
   }

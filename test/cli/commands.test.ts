@@ -231,6 +231,14 @@ describe('bale config', () => {
     expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('a/run: c/run\n')
     await bale(['config', 'run-image-mirrors', 'remove', 'a/run'])
     expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('There are no mirrors\n')
+    for (const args of [
+      ['a/run', '-m', 'not an image'],
+      ['a run', '-m', 'b/run'],
+    ])
+      expect((await bale(['config', 'run-image-mirrors', 'add', ...args])).err, args.join(' ')).toContain(
+        'is not an image reference',
+      )
+    expect((await bale(['config', 'run-image-mirrors', 'list'])).out).toBe('There are no mirrors\n')
   })
 
   it('keeps mirrors of registries, by their hosts', async () => {
@@ -467,8 +475,44 @@ it('says that a packaged file has no further name, and that --flatten changes no
   expect((await bale(['buildpack', 'inspect', join(home, 'a.cnb')])).out).toContain('acme/a 1.2.3')
 })
 
-it('says that a platform has no distributions, in the notation of pack', async () => {
+it('says that images are made for platforms, not for distributions, in the notation of pack', async () => {
   const { bale } = await user()
   const { code, err } = await bale(['builder', 'create', 'b', '-c', 'x', '--target', 'linux/amd64:ubuntu@22.04'])
   expect([code, err]).toEqual([2, expect.stringContaining('write linux/amd64;')])
+})
+
+describe('bale buildpack', () => {
+  it('new writes the platforms and distributions of --targets, in pack’s notation', async () => {
+    const { bale, home } = await user()
+    const targets = 'linux/amd64:ubuntu@22.04@24.04;debian,linux/arm64/v8'
+    const made = await bale(['buildpack', 'new', 'acme/a', '--path', join(home, 'a'), '--targets', targets])
+    expect(made.err).toBe('')
+    expect(parseToml(await readFile(join(home, 'a/buildpack.toml'), 'utf8'), 'buildpack.toml')['targets']).toEqual([
+      {
+        os: 'linux',
+        arch: 'amd64',
+        distros: [{ name: 'ubuntu', version: '22.04' }, { name: 'ubuntu', version: '24.04' }, { name: 'debian' }],
+      },
+      { os: 'linux', arch: 'arm64', variant: 'v8' },
+    ])
+    const inspected = await bale(['buildpack', 'inspect', join(home, 'a')])
+    expect(inspected.code, inspected.err).toBe(0)
+  })
+
+  it.each([
+    [['new', 'acme/a', '--targets', 'linux/amd64:'], '"" in "linux/amd64:" is not a distribution'],
+    [['new', 'acme/a', '--targets', 'linux/amd64:ubuntu@'], '"ubuntu@" in "linux/amd64:ubuntu@" is not a distribution'],
+    [['new', 'acme/a', '--targets', 'linux:ubuntu@22.04'], '"linux" is not a platform'],
+    [['new', 'acme/a', '--api', '9.9'], '--api: "9.9" is not a Buildpack API that Bale supports'],
+    [['package', 'a', '--target', 'linux/amd64:ubuntu@22.04'], 'names distributions'],
+    [['pull', 'urn:cnb:registry:acme/a'], 'is a name in an index of buildpacks, and Bale reads none'],
+    [['pull', 'https://example.com/a.cnb'], 'is a file of a web server'],
+    [['inspect', 'urn:cnb:registry:acme/a@1.0.0'], 'is a name in an index of buildpacks, and Bale reads none'],
+  ])('%j is an error with its fix', async (args, message) => {
+    const { bale } = await user()
+    const ran = await bale(['buildpack', ...args])
+    expect(ran.err).toContain(message)
+    expect(ran.err).toContain('Fix: ')
+    expect([2, 3]).toContain(ran.code)
+  })
 })

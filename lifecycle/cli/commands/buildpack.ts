@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { newBuildpack } from '../../platform/builders/new-buildpack.ts'
-import { openBuildpack } from '../../platform/builders/open-buildpack.ts'
+import { openBuildpack, refuseElsewhere } from '../../platform/builders/open-buildpack.ts'
 import { packageModule } from '../../platform/builders/package-buildpack.ts'
 import { bundledIn, findDistribution } from '../../platform/distribution.ts'
 import { loadBuilder } from '../../platform/builder.ts'
@@ -17,14 +17,16 @@ import { noteIn, noteUnused, unusedInInspect, unusedInPackages } from '../unused
 import { formatBytes, makeStyle, printable, shortName } from '../text.ts'
 import { readVariables } from '../variables.ts'
 import { parseLabels } from '../labels.ts'
-import { parseDepth, parseTargets } from '../values.ts'
+import { parseBuildpackTargets, parseDepth, parseTargets } from '../values.ts'
 import { expand, orderLines } from './builder.ts'
 import { BaleError } from '../../errors.ts'
 import { sizeOf } from '../../image/image.ts'
 
 export async function newCommand(context: CommandContext, id: string, options: GlobalOptions): Promise<void> {
   const { api = '0.10', version = '1.0.0', path } = options
-  const targets = parseTargets(options.targets, '--targets') ?? [context.settings.platform]
+  const targets = parseBuildpackTargets(options.targets, '--targets') ?? [
+    { platform: context.settings.platform, distros: [] },
+  ]
   const distribution = findDistribution(import.meta.url)
   const language = options.language === 'typescript' ? 'typescript' : 'shell'
   const nodeStarter = join(bundledIn(distribution), 'procfile', 'bin', 'main')
@@ -163,6 +165,7 @@ export function releaseLines(versions: readonly string[]): string[] {
 
 export async function pullCommand(context: CommandContext, name: string, options: GlobalOptions): Promise<void> {
   noteUnused(options, unusedInPackages, noteIn(context))
+  refuseElsewhere(name, 'the buildpack')
   const { settings, reporter, signal } = context
   await using stores = new Stores(settings, reporter)
   const { source, name: there } = await stores.source(name)

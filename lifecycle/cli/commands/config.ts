@@ -3,6 +3,7 @@ import { type PullPolicy, pullPolicies } from '../../stores/pull-policy.ts'
 import { type UserConfig, readUserConfig, writeUserConfig } from '../config-file.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import { printable } from '../text.ts'
+import { parseImageReference } from '../../stores/transports.ts'
 import { parseRegistry, requireMirror } from '../values.ts'
 
 /** Prints, sets or unsets a setting with one value. */
@@ -50,10 +51,15 @@ function changed(config: UserConfig, name: string, value: string | undefined): U
 /** `*` means all registries without mirrors of their own. */
 const registryOf = (text: string): string => (text === '*' ? text : parseRegistry(text, 'registry-mirrors'))
 
-/** The settings that list mirrors, each by what it mirrors: a run image or a registry. */
+const runImageOf = (text: string): string => {
+  parseImageReference(text)
+  return text
+}
+
+/** The settings that list mirrors, each by what it mirrors: a run image or a registry. `check` throws for an invalid mirror. */
 const kinds = {
-  'run-image-mirrors': { key: 'runImageMirrors', nameOf: (text: string) => text },
-  'registry-mirrors': { key: 'registryMirrors', nameOf: registryOf },
+  'run-image-mirrors': { key: 'runImageMirrors', nameOf: runImageOf, check: runImageOf },
+  'registry-mirrors': { key: 'registryMirrors', nameOf: registryOf, check: requireMirror },
 } as const
 export type MirrorKind = keyof typeof kinds
 
@@ -63,11 +69,11 @@ export async function addMirrorCommand(
   text: string,
   options: GlobalOptions,
 ): Promise<void> {
-  const { key, nameOf } = kinds[kind]
+  const { key, nameOf, check } = kinds[kind]
   const name = nameOf(text)
+  for (const mirror of options.mirror ?? []) check(mirror)
   const config = await readUserConfig(context.env)
   const mirrors = [...new Set([...(config[key][name] ?? []), ...(options.mirror ?? [])])]
-  if (kind === 'registry-mirrors') for (const mirror of mirrors) requireMirror(mirror)
   await writeUserConfig(context.env, { ...config, [key]: { ...config[key], [name]: mirrors } })
   context.print(`${printable(name)}: ${printable(mirrors.join(', '))}`)
 }

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { BaleError, isErrno } from '../../errors.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import type { Platform } from '../../image/manifest.ts'
-import { requireBuildpackApi } from '../../spec/api.ts'
+import { supportedBuildpackApis } from '../../spec/api.ts'
 import { checkPublishableId, checkPublishableVersion } from '../../spec/ids.ts'
 import { formatToml } from '../../spec/toml.ts'
 
@@ -15,8 +15,14 @@ export interface NewExtensionInput {
   readonly path?: string | undefined
 }
 
+/** A platform, and the distributions that the buildpack supports there: all without one. */
+export interface NewTarget {
+  readonly platform: Platform
+  readonly distros: readonly { readonly name: string; readonly version?: string }[]
+}
+
 export interface NewBuildpackInput extends NewExtensionInput {
-  readonly targets: readonly Platform[]
+  readonly targets: readonly NewTarget[]
   readonly language: 'shell' | 'typescript'
   /** The script that starts Node for a buildpack of the SDK. */
   readonly nodeStarter: string
@@ -82,7 +88,7 @@ done
 export async function newExtension({ id, api, version, path }: NewExtensionInput): Promise<string> {
   checkPublishableId(id, 'the id')
   checkPublishableVersion(version, '--version')
-  requireBuildpackApi(api, id)
+  checkApi(api)
   return makeDirectory(id, path, {
     ...extensionFiles,
     'extension.toml': formatToml({ api, extension: { id, version } }),
@@ -146,7 +152,7 @@ export async function newBuildpack(input: NewBuildpackInput): Promise<string> {
   const { id, api, version, path, targets, language, nodeStarter } = input
   checkPublishableId(id, 'the id')
   checkPublishableVersion(version, '--version')
-  requireBuildpackApi(api, id)
+  checkApi(api)
   if (language === 'typescript' && Number(api.split('.')[1]) < 10)
     throw new BaleError('arguments', `the SDK is for Buildpack API 0.10 and newer, not for ${api}`, {
       where: '--api',
@@ -155,13 +161,26 @@ export async function newBuildpack(input: NewBuildpackInput): Promise<string> {
   const document = {
     api,
     buildpack: { id, version },
-    targets: targets.map(({ os, architecture, variant }) => ({ os, arch: architecture, variant })),
+    targets: targets.map(({ platform: { os, architecture, variant }, distros }) => ({
+      os,
+      arch: architecture,
+      variant,
+      ...(distros.length > 0 && { distros }),
+    })),
   }
   const isShell = language === 'shell'
   return makeDirectory(id, path, {
     ...testedApp(id),
     ...(isShell ? shellFiles(api) : typescriptFiles(await readFile(nodeStarter, 'utf8'))),
     [isShell ? 'buildpack.toml' : 'buildpack/buildpack.toml']: formatToml(document),
+  })
+}
+
+function checkApi(api: string): void {
+  if (supportedBuildpackApis.includes(api)) return
+  throw new BaleError('arguments', `${JSON.stringify(api)} is not a Buildpack API that Bale supports`, {
+    where: '--api',
+    fix: `write one of: ${supportedBuildpackApis.join(', ')}`,
   })
 }
 

@@ -52,11 +52,7 @@ export async function openBuildpack(
 ): Promise<OpenedBuildpack> {
   const ofBuilder = /^(?:urn:cnb:builder:|from=builder:)(.+)$/.exec(uri)?.[1]
   if (ofBuilder !== undefined) return [namedInBuilder(ofBuilder, where, input)]
-  if (/^urn:cnb:registry(:|$)/.test(uri) || /^https?:/.test(uri))
-    throw new BaleError('arguments', `${JSON.stringify(uri)} is not on this machine and not in an image registry`, {
-      where,
-      fix: 'name its image, or download the .cnb file and name that',
-    })
+  refuseElsewhere(uri, where)
   const path = uri.startsWith('file://') ? fileURLToPath(uri) : resolve(input.base, uri)
   const found = await stat(path).catch((error: unknown) => {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined
@@ -75,6 +71,24 @@ export async function openBuildpack(
   )
     return [findModule(input.builder, id, version, where, input.kind)]
   return fromImage(uri, where, input, signal)
+}
+
+/** @throws BaleError for a name in an index of buildpacks, which Bale does not read, and for a file of a web server */
+export function refuseElsewhere(uri: string, where: string): void {
+  if (/^urn:cnb:registry(:|$)/.test(uri))
+    throw new BaleError(
+      'arguments',
+      `${JSON.stringify(uri)} is a name in an index of buildpacks, and Bale reads none`,
+      {
+        where,
+        fix: 'name its image: the index lists it as addr',
+      },
+    )
+  if (/^https?:/.test(uri))
+    throw new BaleError('arguments', `${JSON.stringify(uri)} is a file of a web server`, {
+      where,
+      fix: 'download the .cnb file and name that, or name an image without https://',
+    })
 }
 
 function namedInBuilder(text: string, where: string, { builder, kind }: OpenBuildpackInput): BuildpackModule {
