@@ -61,9 +61,10 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
     firstSetting(env, 'BP_JVM_VERSION', 'RAILPACK_JDK_VERSION') ??
     (/java|jvm/i.test(env['GOOGLE_RUNTIME'] ?? 'java') ? firstSetting(env, 'GOOGLE_RUNTIME_VERSION') : undefined)
   if (setting !== undefined) return choose({ value: setting.value, where: setting.name }, 'setting')
-  const pin = await pinnedVersion(app)
+  const pom = await readPom(app, env)
+  const pin = await pinnedVersion(app, pom)
   if (pin !== undefined) return choose(pin, 'file')
-  const target = await compilerTarget(app)
+  const target = await compilerTarget(app, pom)
   const oldest = target && majorOf(target.value)
   const limit = (await buildToolOf(app, env)) === 'gradle' ? await newestForGradle(app, env) : undefined
   if (limit !== undefined && Number(limit.major) < Number(usual) && Number(limit.major) >= Number(oldest ?? 0))
@@ -127,7 +128,7 @@ export function majorOf(version: string): string | undefined {
 }
 
 /** The version in files that name the one to build and run with. */
-async function pinnedVersion(app: App): Promise<VersionRequest | undefined> {
+async function pinnedVersion(app: App, pom: Pom): Promise<VersionRequest | undefined> {
   const read = async (file: string, pattern: RegExp): Promise<VersionRequest | undefined> => {
     const value = pattern.exec((await app.read(file)) ?? '')?.[1]
     return value === undefined ? undefined : { value, where: file }
@@ -137,36 +138,50 @@ async function pinnedVersion(app: App): Promise<VersionRequest | undefined> {
     (await read('.sdkmanrc', /^\s*java\s*=\s*(\S+)/m)) ??
     (await fromVersionFile(app, '.java-version')) ??
     (await fromToolFiles(app, 'java')) ??
-    (await toolchain(app))
+    (await toolchain(app, pom))
   )
 }
 
 const gradleFiles = ['build.gradle', 'build.gradle.kts', 'app/build.gradle', 'app/build.gradle.kts']
 
 /** The toolchain that a build compiles with: the build accepts no other, and would download it. */
-async function toolchain(app: App): Promise<VersionRequest | undefined> {
+async function toolchain(app: App, { where, text }: Pom): Promise<VersionRequest | undefined> {
   for (const file of gradleFiles) {
-    const text = (await app.read(file)) ?? ''
+    const script = (await app.read(file)) ?? ''
     const value =
-      /JavaLanguageVersion\.of\(\s*['"]?(\d+)['"]?\s*\)/.exec(text)?.[1] ??
-      /jvmToolchain\(\s*(\d+)\s*\)/.exec(text)?.[1]
-    if (value !== undefined) return { value: `${gradleVendor(text)}${value}`, where: `${file} toolchain` }
+      /JavaLanguageVersion\.of\(\s*['"]?(\d+)['"]?\s*\)/.exec(script)?.[1] ??
+      /jvmToolchain\(\s*(\d+)\s*\)/.exec(script)?.[1]
+    if (value !== undefined) return { value: `${gradleVendor(script)}${value}`, where: `${file} toolchain` }
   }
-  const { version, vendor } = await mavenToolchain(app)
+  // The JDK that runs Gradle itself (docs.gradle.org, "Daemon JVM criteria").
+  const daemon = 'gradle/gradle-daemon-jvm.properties'
+  const own = /^\s*toolchainVersion\s*[=:]\s*(\d+)/m.exec((await app.read(daemon)) ?? '')?.[1]
+  if (own !== undefined) return { value: own, where: daemon }
+  const { version, vendor } = mavenToolchain(text)
   const value = /^\[?([\d.]+)/.exec(version ?? '')?.[1]
   if (value === undefined || isOpen(version)) return undefined
   const named = vendor === undefined ? undefined : `${vendor}-${value}`
   return {
     value: named !== undefined && parseRequest(named)?.vendor !== undefined ? named : value,
-    where: 'pom.xml toolchain',
+    where: `${where} toolchain`,
   }
+}
+
+/** Maven's project file: pom.xml, or the one that a setting names. */
+interface Pom {
+  readonly where: string
+  readonly text: string
+}
+
+async function readPom(app: App, env: Env): Promise<Pom> {
+  const where = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value ?? 'pom.xml'
+  return { where, text: (await app.read(where)) ?? '' }
 }
 
 /**
  * What a project requires of its JDK: `17`, `[17,18)` (maven.apache.org, "Guide to Using Toolchains"), for all plugins or for the compiler.
  */
-async function mavenToolchain(app: App): Promise<{ readonly version?: string; readonly vendor?: string }> {
-  const pom = (await app.read('pom.xml')) ?? ''
+function mavenToolchain(pom: string): { readonly version?: string; readonly vendor?: string } {
   const text = /<toolchains>\s*<jdk>([^]*?)<\/jdk>|<jdkToolchain>([^]*?)<\/jdkToolchain>/.exec(pom)
   const element = (name: string) =>
     new RegExp(`<${name}>\\s*([^<\\s]+)\\s*</${name}>`).exec(text?.[1] ?? text?.[2] ?? '')?.[1]
@@ -188,24 +203,37 @@ const gradleVendors: Readonly<Record<string, string>> = {
 
 const gradleVendor = (text: string): string => gradleVendors[/\bJvmVendorSpec\.([A-Z]+)\b/.exec(text)?.[1] ?? ''] ?? ''
 
+/** What Maven's compiler compiles for, the first that counts first; with the properties of Spring Boot's and Micronaut's parents. */
+const compilerElements = [
+  'maven.compiler.release',
+  'maven.compiler.target',
+  'java.version',
+  'jdk.version',
+  'maven.compiler.source',
+  'release',
+] as const
+
+/** The version in an element of Maven's project file, or in the property that it names: `21`, `${java.version}`. */
+function valueIn(pom: string, name: string, depth = 3): string | undefined {
+  const element = new RegExp(`<${name.replaceAll('.', '\\.')}>\\s*(?:([\\d.]+)|\\$\\{([\\w.-]+)\\})\\s*<`)
+  const [, value, property] = element.exec(pom) ?? []
+  return property === undefined || depth === 0 ? value : valueIn(pom, property, depth - 1)
+}
+
 /** The release that a build compiles for: a newer JDK can compile for it as well. */
-async function compilerTarget(app: App): Promise<VersionRequest | undefined> {
-  const pom = (await app.read('pom.xml')) ?? ''
-  const { version: range } = await mavenToolchain(app)
+async function compilerTarget(app: App, { where, text }: Pom): Promise<VersionRequest | undefined> {
+  const { version: range } = mavenToolchain(text)
   const oldest = isOpen(range) ? /[\d.]+/.exec(range ?? '')?.[0] : undefined
-  if (oldest !== undefined) return { value: oldest, where: 'pom.xml toolchain' }
-  const properties = ['maven.compiler.release', 'maven.compiler.target', 'java.version', 'maven.compiler.source']
-  for (const name of properties) {
-    const value = new RegExp(`<${name.replaceAll('.', '\\.')}>\\s*([\\d.]+)\\s*<`).exec(pom)?.[1]
-    if (value !== undefined) return { value, where: `pom.xml ${name}` }
+  if (oldest !== undefined) return { value: oldest, where: `${where} toolchain` }
+  for (const name of compilerElements) {
+    const value = valueIn(text, name)
+    if (value !== undefined) return { value, where: `${where} ${name}` }
   }
-  const release = /<release>\s*([\d.]+)\s*<\/release>/.exec(pom)?.[1]
-  if (release !== undefined) return { value: release, where: 'pom.xml release' }
   for (const file of gradleFiles) {
-    const text = (await app.read(file)) ?? ''
-    const value = /(?:source|target)Compatibility\s*=?\s*(?:JavaVersion\.VERSION_)?['"]?(1_\d|1\.\d|\d+)/.exec(
-      text,
-    )?.[1]
+    const script = (await app.read(file)) ?? ''
+    const compatibility =
+      /(?:source|target)Compatibility\s*=?\s*(?:JavaVersion\.(?:VERSION_|toVersion\(\s*))?['"]?(1_\d|1\.\d|\d+)/
+    const value = /options\.release(?:\.set\(|\s*=)\s*(\d+)/.exec(script)?.[1] ?? compatibility.exec(script)?.[1]
     if (value !== undefined) return { value: value.replace('_', '.'), where: file }
   }
   return undefined

@@ -70,6 +70,14 @@ describe('the version of Java', () => {
     ['pom.xml', '<jdkToolchain><version> 25 </version></jdkToolchain>', '25'],
     ['pom.xml', '<toolchains><jdk><version>[11,)</version></jdk></toolchains>', '21'],
     ['pom.xml', '<toolchains><jdk><version>[22,)</version></jdk></toolchains>', '25'],
+    ['pom.xml', '<jdk>25</jdk> <maven.compiler.release>${jdk}</maven.compiler.release>', '25'],
+    ['pom.xml', '<jdk.version>25</jdk.version> <release.version>2024.1</release.version>', '25'],
+    ['pom.xml', '<my-java>25</my-java> <configuration><release>${my-java}</release></configuration>', '25'],
+    ['pom.xml', '<release>${release}</release>', '21'],
+    ['gradle/gradle-daemon-jvm.properties', '#generated\ntoolchainVersion=25\n', '25'],
+    ['build.gradle', 'tasks.withType(JavaCompile) { options.release = 25 }', '25'],
+    ['build.gradle.kts', 'tasks.compileJava { options.release.set(25) }', '25'],
+    ['build.gradle', "sourceCompatibility = JavaVersion.toVersion('25')", '25'],
     ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 25\n', '25'],
     ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 17\n', '21'],
     ['system.properties', 'java.runtime.version=11\n', '11'],
@@ -78,6 +86,14 @@ describe('the version of Java', () => {
     const { instead, ...chosen } = await choose({ [file]: content })
     expect(chosen.major).toBe(major)
     expect(instead).toBeUndefined()
+  })
+
+  it('is read from the project file that a setting names', async () => {
+    const tree = { 'pom.xml': '', 'shop/pom.xml': '<java.version>25</java.version>' }
+    expect(await choose(tree, { BP_MAVEN_POM_FILE: 'shop/pom.xml' })).toMatchObject({
+      major: '25',
+      why: 'shop/pom.xml java.version needs 25 or newer',
+    })
   })
 
   it('is a newer one with a warning for a file, and an error for a setting, if it is not available', async () => {
