@@ -14,7 +14,7 @@ export interface ManagerVersion {
 }
 
 /**
- * The first request of a setting, package.json or a version manager's file. That file often is of the developer's machine, so it has no
+ * The first request of a setting, package.json or a version manager's pin. That pin often is of the developer's machine, so it has no
  * effect if it names a version that cannot install from the lock file.
  * @throws BuildpackError if it is not a version range
  */
@@ -25,16 +25,16 @@ export async function requestedManager(
   { lockFile, lock }: Pick<ManagerChoice, 'lockFile' | 'lock'>,
 ): Promise<ManagerVersion> {
   const [program = ''] = kind.commands
-  const ofFiles = await fromFiles(root, kind)
+  const pins = await pinsOf(root, rootJson, kind)
   const readers = lock === undefined ? '*' : kind.readers(lock.format)
   const canRead = ({ range }: ManagerRequest): boolean => semver.intersects(range, readers)
-  const unable = ofFiles
+  const unable = pins
     .filter(request => !canRead(request))
     .map(
       ({ range, where }) =>
         `${where} asks for ${program} ${range}, which has no effect: it cannot install from this ${lockFile}`,
     )
-  const [request, ...others] = [...fromPackageJson(env, program, rootJson), ...ofFiles.filter(canRead)]
+  const [request, ...others] = [...fromPackageJson(env, program, rootJson), ...pins.filter(canRead)]
   if (request === undefined) return { request, contradictions: unable }
   if (semver.validRange(request.range) === null) {
     throw new BuildpackError(
@@ -61,8 +61,15 @@ function fromPackageJson(env: Env, program: string, json: PackageJson): ManagerR
 }
 
 /** `latest` leaves the choice to the lock file. Both lines of Yarn have the same name. */
-async function fromFiles(root: App, { id, commands: [program = ''] }: ManagerKind): Promise<ManagerRequest[]> {
-  const found = await fromEach([fromVersionFile(root, `.${program}-version`), fromToolFiles(root, program)])
+async function pinsOf(
+  root: App,
+  { volta }: PackageJson,
+  { id, commands: [program = ''] }: ManagerKind,
+): Promise<ManagerRequest[]> {
+  const pin = volta[program]
+  const ofVolta = pin === undefined ? undefined : { value: pin, where: `package.json volta.${program}` }
+  const files = [fromVersionFile(root, `.${program}-version`), fromToolFiles(root, program)]
+  const found = await fromEach([Promise.resolve(ofVolta), ...files])
   return found.flatMap(({ value, where }) => {
     const lowest = semver.validRange(value) === null ? undefined : semver.minVersion(value)?.major
     if (lowest === undefined || (program === 'yarn' && lowest >= 2 !== (id === 'berry'))) return []

@@ -50,6 +50,8 @@ export interface ManagerJob {
 export interface ManagerSource {
   readonly package: string
   readonly request: ManagerRequest
+  /** The release line of the lock file or of Node, if the request allows other lines as well: `>=9` does not ask for the newest. */
+  readonly preferred?: ManagerRequest
 }
 
 /** One of the package managers. Each is a file in managers/. */

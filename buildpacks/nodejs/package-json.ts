@@ -21,6 +21,8 @@ export interface PackageJson {
   readonly localDependencies: readonly (readonly [string, string])[]
   /** The package managers in `devEngines.packageManager`, each with a range of versions, which may be empty. */
   readonly devManagers: Readonly<Record<string, string>>
+  /** The versions that Volta pins: `node`, and package managers by name. */
+  readonly volta: Readonly<Record<string, string>>
   /** `npm@11.2.0`, `pnpm@9.0.0+sha256.…` (Corepack's field). */
   readonly packageManager: string | undefined
   readonly scripts: Readonly<Record<string, string>>
@@ -60,6 +62,7 @@ export const noPackageJson: PackageJson = {
   module: undefined,
   engines: {},
   devManagers: {},
+  volta: {},
   packageManager: undefined,
   devNode: undefined,
   name: undefined,
@@ -106,6 +109,7 @@ export async function readPackageJson(app: App, file = 'package.json'): Promise<
     module: stringOf(root.table['module']),
     engines: texts(engines),
     devManagers: devManagers(root.table['devEngines']),
+    volta: rangesOf(root.table['volta']),
     packageManager: text(root, 'packageManager'),
     devNode: devRuntime(root.table['devEngines']),
     name: stringOf(root.table['name']),

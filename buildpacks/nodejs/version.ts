@@ -51,7 +51,7 @@ export async function requestedNode(
     { app: root, json: rootJson, prefix: '' },
   ]
   const found = folders.map(async ({ app, json, prefix }) => {
-    const requests = [...rangesOf(json), ...(setting ? [] : await pinsOf(app))]
+    const requests = [...rangesOf(json), ...(setting ? [] : await pinsOf(app, json))]
     return requests.map(({ value, where }) => ({ value, where: `${prefix}${where}` }))
   })
   const requests = (await Promise.all(found)).flat()
@@ -66,8 +66,10 @@ function rangesOf({ engines, devNode }: PackageJson): VersionRequest[] {
   return ranges.filter(({ value }) => value !== '')
 }
 
-async function pinsOf(app: App): Promise<VersionRequest[]> {
+async function pinsOf(app: App, { volta }: PackageJson): Promise<VersionRequest[]> {
+  const value = volta['node']?.trim()
   return fromEach([
+    Promise.resolve(value ? { value, where: 'package.json volta.node' } : undefined),
     fromVersionFile(app, '.nvmrc'),
     fromVersionFile(app, '.node-version'),
     fromToolVersions(app, 'nodejs', 'node'),

@@ -204,8 +204,6 @@ async function provide(job: ManagerJob, { yarnPath }: BerryLayout): Promise<Tool
 
 function sourceOf({ request, lock, lockFile }: ManagerChoice): ManagerSource {
   const range = versionsByFormat[lock?.format ?? ''] ?? '>=4'
-  return {
-    package: '@yarnpkg/cli-dist',
-    request: request ?? { range, where: lockFile ?? 'the default' },
-  }
+  const preferred = { range, where: lockFile ?? 'the default' }
+  return { package: '@yarnpkg/cli-dist', request: request ?? preferred, preferred }
 }

@@ -7,12 +7,13 @@ import type { Registry } from '../../npm/registry.ts'
 /** @throws BuildpackError that names the nearest versions if there is none */
 export async function chooseVersion(
   registry: Registry,
-  { name, package: pkg, request }: ManagerSource & { readonly name: string },
+  { name, package: pkg, request, preferred }: ManagerSource & { readonly name: string },
 ): Promise<string> {
   const exact = semver.valid(request.range)
   const published = await registry.versions(pkg)
   if (exact !== null && published.includes(exact)) return exact
-  const version = exact === null ? semver.maxSatisfying(published, request.range) : null
+  const fitting = exact === null ? published.filter(version => semver.satisfies(version, request.range)) : []
+  const version = semver.maxSatisfying(fitting, preferred?.range ?? '*') ?? semver.maxSatisfying(fitting, '*')
   if (version !== null) return version
   const lines = [...new Set(published.map(v => semver.major(v)))].toSorted((a, b) => a - b)
   const line = semver.minVersion(request.range)?.major

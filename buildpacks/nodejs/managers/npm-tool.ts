@@ -2,7 +2,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import semver from 'semver'
 import { packageUrl } from '../../sdk/index.ts'
-import type { ManagerJob, ManagerRequest } from '../manager.ts'
+import type { ManagerJob, ManagerSource } from '../manager.ts'
 import type { Npm } from '../../npm/registry.ts'
 import { chooseVersion, unpackTool } from './fetch.ts'
 
@@ -14,13 +14,15 @@ const olderLines = [
   { npm: '6.x', node: '*' },
 ]
 
-/** The requested npm; undefined: the buildpack's own. */
-function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | undefined {
+/** The requested npm, of the line for this Node if the request allows it; undefined: the buildpack's own. */
+function neededNpm({ choice, node, bundled }: ManagerJob): ManagerSource | undefined {
   const { request } = choice
-  if (request !== undefined) return semver.satisfies(bundled.version, request.range) ? undefined : request
-  if (semver.satisfies(node.version, bundled.engines)) return undefined
+  const runs = semver.satisfies(node.version, bundled.engines)
+  if (runs && semver.satisfies(bundled.version, request?.range ?? '*')) return undefined
+  if (runs && request !== undefined) return { package: 'npm', request }
   const line = olderLines.find(entry => semver.satisfies(node.version, entry.node))
-  return { range: line?.npm ?? '*', where: `Node ${node.version}` }
+  const preferred = { range: line?.npm ?? '*', where: `Node ${node.version}` }
+  return { package: 'npm', request: request ?? preferred, preferred }
 }
 
 /**
@@ -30,9 +32,9 @@ function neededNpm({ choice, node, bundled }: ManagerJob): ManagerRequest | unde
  */
 export async function provideNpm(job: ManagerJob): Promise<Npm> {
   const { context, registry, bundled, launch, starts } = job
-  const request = neededNpm(job)
-  const version =
-    request === undefined ? bundled.version : await chooseVersion(registry, { name: 'npm', package: 'npm', request })
+  const source = neededNpm(job)
+  const request = source?.request
+  const version = source === undefined ? bundled.version : await chooseVersion(registry, { name: 'npm', ...source })
   if (request !== undefined) context.log.info(`npm ${version}, for ${request.where} (${request.range})`)
   if (request === undefined && !launch && starts) return bundled
   const layer = await context.layer('npm', {

@@ -163,5 +163,6 @@ async function provide(job: ManagerJob): Promise<Tool> {
 function sourceOf({ request, lock, lockFile }: ManagerChoice): ManagerSource {
   const format = lock?.format ?? '9.0'
   const range = versionsByFormat[format] ?? (Number(format) > 9 ? '*' : '6')
-  return { package: 'pnpm', request: request ?? { range, where: lockFile ?? 'the default' } }
+  const preferred = { range, where: lockFile ?? 'the default' }
+  return { package: 'pnpm', request: request ?? preferred, preferred }
 }

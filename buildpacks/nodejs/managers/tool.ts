@@ -28,9 +28,12 @@ export interface Tool {
 
 /** Puts a package manager into a layer. The layer is in the image as well if something there calls the manager. */
 export async function provideTool({ context, registry, launch }: ManagerJob, source: ToolSource): Promise<Tool> {
-  const { command, name, request } = source
+  const { command, name, request, preferred } = source
   const version = await chooseVersion(registry, source)
-  context.log.info(`${name} ${version}: ${request.where} asks for ${request.range}`)
+  const decides = preferred !== undefined && preferred !== request && semver.valid(request.range) === null
+  const line =
+    decides && semver.satisfies(version, preferred.range) ? `, ${preferred.where} for ${preferred.range}` : ''
+  context.log.info(`${name} ${version}: ${request.where} asks for ${request.range}${line}`)
   const layer = await context.layer(command, {
     title: `${name} ${version}`,
     // Build layers are protected against changes (X40); cache-only layers are not.

@@ -23,7 +23,9 @@ export const yarn: ManagerKind = {
 }
 
 function sourceOf({ request, lockFile }: ManagerChoice): ManagerSource {
-  return { package: 'yarn', request: request ?? { range: '1.x', where: lockFile ?? 'the default' } }
+  // The package also has releases of Yarn 2.
+  const preferred = { range: '1.x', where: lockFile ?? 'the default' }
+  return { package: 'yarn', request: request ?? preferred, preferred }
 }
 
 async function open(job: ManagerJob, temp: string): Promise<PackageManager> {

@@ -27,7 +27,7 @@ export class FakeManagers {
 
   constructor() {
     Object.assign(this.npm.versions, {
-      yarn: ['1.22.19', '1.22.22'],
+      yarn: ['1.22.19', '1.22.22', '2.4.3'],
       '@yarnpkg/cli-dist': ['2.4.3', '3.8.7', '4.9.4', '4.18.1'],
       pnpm: ['6.35.1', '7.33.7', '8.15.9', '9.15.9', '10.34.9', '11.28.11', '12.21.0'],
       '@pnpm/exe.linux-x64': ['12.21.0'],

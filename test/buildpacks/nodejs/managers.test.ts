@@ -395,6 +395,11 @@ describe('the choice', () => {
       'Yarn 4.18.1: package.json devEngines.packageManager asks for ^4',
     ],
     [
+      'Volta',
+      { 'package.json': about({ volta: { node: '22.20.0', pnpm: '9.15.9' } }), 'pnpm-lock.yaml': locks.pnpm },
+      'pnpm 9.15.9: package.json volta.pnpm asks for 9.15.9',
+    ],
+    [
       'engines',
       { 'package.json': about({ engines: { pnpm: '9' } }), 'pnpm-lock.yaml': locks.pnpm, 'yarn.lock': locks.yarn },
       'pnpm 9.15.9: package.json engines.pnpm asks for 9',
@@ -407,7 +412,17 @@ describe('the choice', () => {
     [
       'Yarn 1 by its lock file',
       { 'package.json': about({ engines: { yarn: '>=1' } }), 'yarn.lock': locks.yarn },
-      'Yarn 1.22.22: package.json engines.yarn asks for >=1',
+      'Yarn 1.22.22: package.json engines.yarn asks for >=1, yarn.lock for 1.x',
+    ],
+    [
+      'the line that wrote the lock file, within a range',
+      { 'package.json': about({ engines: { pnpm: '>=9' } }), 'pnpm-lock.yaml': locks.pnpm },
+      'pnpm 10.34.9: package.json engines.pnpm asks for >=9, pnpm-lock.yaml for 10',
+    ],
+    [
+      'a range without that line',
+      { 'package.json': about({ engines: { pnpm: '>=11' } }), 'pnpm-lock.yaml': locks.pnpm },
+      'pnpm 12.21.0: package.json engines.pnpm asks for >=11',
     ],
     [
       'a version that is not there',

@@ -188,6 +188,14 @@ describe('the version of Node', () => {
       'Node 22.21.0: package.json devEngines.runtime asks for ^22',
     ],
     [
+      'Volta, within a range',
+      {
+        'package.json': json({ engines: { node: '>=18' }, volta: { node: '22.20.0', npm: '10.9.3' } }),
+        '.node-version': '22',
+      },
+      'Node 22.20.0: package.json engines.node asks for >=18, package.json volta.node for 22.20.0, .node-version for 22',
+    ],
+    [
       'engines before files',
       { 'package.json': json({ engines: { node: '22' } }), '.nvmrc': '20', '.node-version': '18' },
       'Node 22.21.0: package.json engines.node asks for 22',
@@ -869,6 +877,12 @@ describe('npm', () => {
     ],
     ['engines.npm', webApp({ engines: { npm: '10.x' } }), {}, '10.9.3, for package.json engines.npm (10.x)'],
     ['an old Node', webApp({ engines: { node: '18' } }), {}, '10.9.3, for Node 18.20.8 (10.x)'],
+    [
+      'an old Node, within a range',
+      webApp({ engines: { node: '18', npm: '>=9' } }),
+      {},
+      '10.9.3, for package.json engines.npm (>=9)',
+    ],
   ])('is another for %s', async (_name, app, env, expected) => {
     const { project } = await nodeProject(app, env)
     const { output, layers } = await project.build()
