@@ -48,7 +48,9 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
 
   /** Trees as layers in a registry, kept in a cache in the directory as builds do. */
   async push(compression, cacheDir = '', to = '', ...trees) {
-    await using stores = new Stores({ ...nowhere, dataDir: cacheDir, cacheDir }, silent, compression as Compression)
+    await using stores = new Stores({ ...nowhere, dataDir: cacheDir, cacheDir }, silent, {
+      compression: compression as Compression,
+    })
     const [{ sink }] = await stores.destinations([to], true)
     await using writer = await directoryCache(cacheDir, { compressed: true }).begin()
     const { chunks: recorder } = writer

@@ -2,9 +2,10 @@ import { settleAll } from '../concurrency.ts'
 import type { Reporter } from '../events.ts'
 import type { Digest } from '../image/digest.ts'
 import type { LayerDigests, LayerSource } from '../image/layer.ts'
-import { type Compression, oci } from '../image/media-types.ts'
+import { oci } from '../image/media-types.ts'
 import { BaleError, isErrno } from '../errors.ts'
 import { layerFormat } from '../layers/compression/compress.ts'
+import type { Packing } from '../layers/compression/level.ts'
 import type { Owner } from '../layers/tree/entries.ts'
 import { fingerprintTree } from '../layers/tree/fingerprint.ts'
 import { unpackTree } from '../layers/tree/unpack.ts'
@@ -125,9 +126,9 @@ export class BuildCache implements AsyncDisposable {
    * Stores a layer of the image with `put`. A layer whose files have not changed has known digests and need not be read.
    * Chunks that an earlier build compressed need not be compressed again.
    */
-  async storeLayer<T extends LayerDigests>(source: LayerSource, compression: Compression, put: Put<T>): Promise<T> {
+  async storeLayer<T extends LayerDigests>(source: LayerSource, packing: Packing, put: Put<T>): Promise<T> {
     const chunks = this.#writer?.chunks
-    return putKnownLayer(source, `image ${await layerFormat(compression)}`, this.#blobInfo, known =>
+    return putKnownLayer(source, `image ${await layerFormat(packing)}`, this.#blobInfo, known =>
       put(chunks === undefined ? known : { ...known, chunks }),
     )
   }
@@ -173,7 +174,7 @@ export class BuildCache implements AsyncDisposable {
     signal?: AbortSignal,
   ): ReturnType<CacheWriter['put']> {
     if (exported !== undefined) return writer.put({ ...source, known: exported }, signal)
-    return putKnownLayer(source, `cache ${await layerFormat('none')}`, this.#blobInfo, async known => {
+    return putKnownLayer(source, `cache ${await layerFormat({ compression: 'none' })}`, this.#blobInfo, async known => {
       const stored = await writer.put(known, signal)
       return { ...stored, digest: stored.diffId, mediaType: oci.layer }
     })

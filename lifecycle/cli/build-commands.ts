@@ -164,6 +164,10 @@ function withBuildOptions(command: Command): Command {
         .choices(['gzip', 'zstd', 'none'])
         .default('gzip'),
     )
+    .option(
+      '--compression-level <number>',
+      '0 to 9 for gzip, 1 to 22 for zstd: higher levels make smaller layers, and take longer (default: 1)',
+    )
     .option('-D, --default-process <type>', 'the process that the image starts by default')
     .addOption(
       new Option('--network <mode>', 'the network that buildpacks can reach').choices(['none', 'host']).default('host'),

@@ -5,6 +5,7 @@ import { leaseName } from '../files/lease.ts'
 import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { ownDirectory } from '../files/own-directory.ts'
+import { checkedPacking } from '../layers/compression/level.ts'
 import type { BuildOptions } from '../platform/build-options.ts'
 import { openContext, subDirectory } from '../platform/source-context.ts'
 import { daemonAddress, registrySettings } from '../stores/settings.ts'
@@ -19,7 +20,7 @@ import { fromPack } from './pack-options.ts'
 import { withInsecure } from './insecure-registries.ts'
 import { readSecrets } from './secrets.ts'
 import { readSsh } from './ssh.ts'
-import { parseBuildPlatforms, parseCreationTime, parseId, parseRetries, parseVolumes } from './values.ts'
+import { parseBuildPlatforms, parseCreationTime, parseId, parseLevel, parseRetries, parseVolumes } from './values.ts'
 import { readPairs, readVariables } from './variables.ts'
 
 /**
@@ -76,7 +77,7 @@ export async function withoutSource(
     cacheImage: options.cacheImage,
     cacheFrom: options.cacheFrom,
     cacheTo: options.cacheTo,
-    compression: options.compression,
+    ...compressionOf(options),
     defaultProcess: options.defaultProcess,
     network: options.network,
     ...(options.timeout !== undefined && { timeout: parseDuration(options.timeout, '--timeout') }),
@@ -88,6 +89,15 @@ export async function withoutSource(
     clearCache: options.clearCache === true,
     outputs: outputFiles(options),
   }
+}
+
+/** Checks the level now, since fetching the source may take minutes. */
+function compressionOf({
+  compression,
+  compressionLevel: text,
+}: GlobalOptions): Pick<BuildOptions, 'compression' | 'compressionLevel'> {
+  const { level } = checkedPacking({ compression, level: text === undefined ? undefined : parseLevel(text) })
+  return { compression, compressionLevel: level }
 }
 
 /** Returns the source as a directory. A fetched source is removed when the build ends. */

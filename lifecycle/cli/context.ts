@@ -67,6 +67,7 @@ export interface GlobalOptions {
   readonly force?: boolean
   readonly clearCache?: boolean
   readonly compression?: 'gzip' | 'zstd' | 'none' | undefined
+  readonly compressionLevel?: string | undefined
   readonly cacheImage?: string | undefined
   readonly cache?: readonly string[]
   readonly trustBuilder?: boolean

@@ -193,6 +193,15 @@ export function parsePublished(texts: readonly string[] = []): PublishedPort[] {
   })
 }
 
+/** Parses a level of compression. @throws BaleError 'usage' */
+export function parseLevel(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text)
+  throw new BaleError('usage', `${JSON.stringify(text)} is not a level of compression`, {
+    where: '--compression-level',
+    fix: 'write a number: 0 to 9 for gzip, 1 to 22 for zstd',
+  })
+}
+
 /** Parses how many times a request is retried. */
 export function parseRetries(text: string, where: string): number {
   if (/^\d{1,3}$/.test(text)) return Number(text)

@@ -1,12 +1,11 @@
 import { parentPort } from 'node:worker_threads'
-import { type Deflate, instantiate } from './compression/deflate/index.ts'
+import { BlockCompressor } from './compression/block-compressor.ts'
 import { TarDigester } from './compression/digester.ts'
 import { fingerprintDirectories } from './tree/partial-fingerprint.ts'
-import { zstdFrame } from './compression/zstd.ts'
 import type { LayerTask } from './tasks.ts'
 
 // The program of a worker thread. It carries out tasks in the order in which they arrive, and answers each.
-let deflate: Deflate | undefined
+let compressor: BlockCompressor | undefined
 const digesters = new Map<number, TarDigester>()
 
 function digesterOf(layer: number): TarDigester {
@@ -17,12 +16,9 @@ function digesterOf(layer: number): TarDigester {
 
 parentPort?.on('message', (task: LayerTask) => {
   switch (task.kind) {
-    case 'gzip':
-      deflate ??= instantiate(task.module)
-      parentPort?.postMessage(deflate(task.block, task.into))
-      break
-    case 'zstd':
-      parentPort?.postMessage(zstdFrame(task.block, task.into))
+    case 'compress':
+      compressor ??= new BlockCompressor(task.module)
+      parentPort?.postMessage(compressor.compress(task.block, task.into, task.compression))
       break
     case 'digest':
       digesterOf(task.layer).update(task.block)

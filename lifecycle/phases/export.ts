@@ -6,7 +6,6 @@ import type { Reporter } from '../events.ts'
 import { type AddedLayer, makeAppImage } from '../image/app-image.ts'
 import { type Image, sizeOf } from '../image/image.ts'
 import type { Layer } from '../image/layer.ts'
-import type { Compression } from '../image/media-types.ts'
 import type { PlatformFeatures } from '../spec/api.ts'
 import { formatBuildMetadataLabel, formatLayersMetadata, formatProjectMetadata, labels } from '../spec/labels.ts'
 import { parseBuildMetadata } from '../spec/metadata.ts'
@@ -22,7 +21,7 @@ import type {
   RunImageMetadata,
 } from '../spec/types.ts'
 import type { Destination } from '../stores/open.ts'
-import type { Published } from '../stores/store.ts'
+import type { Packing, Published } from '../stores/store.ts'
 import type { PreviousImage } from './analyze.ts'
 import { type Contribution, writeCache } from './export-cache.ts'
 import {
@@ -68,8 +67,8 @@ export interface ImageSettings {
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
-  /** The compression that the destination uses, gzip by default. Cached results are per compression. */
-  readonly compression?: Compression | undefined
+  /** How the destination compresses layers. Cached results are per compression and level. */
+  readonly packing?: Packing | undefined
 }
 
 export interface ExportInput {
@@ -235,9 +234,7 @@ async function store(planned: Planned, input: ExportInput, cache: BuildCache, si
   const { sink } = input.destination
   const layer = reused
     ? await sink.putLayer(planned.reuse, signal)
-    : await cache.storeLayer(planned.source, input.settings.compression ?? 'gzip', source =>
-        sink.putLayer(source, signal),
-      )
+    : await cache.storeLayer(planned.source, input.settings.packing ?? {}, source => sink.putLayer(source, signal))
   const known = reused || input.previous?.image.layers.some(l => l.diffId === layer.diffId)
   const { kind, name } = planned
   input.reporter.event({

@@ -6,7 +6,7 @@ import { execEnvOf } from '../spec/exec-env.ts'
 import { lifecycleVersion } from '../version.ts'
 import { appCache, appCacheDir, cacheName } from './app-cache.ts'
 import type { BuildEnvironment } from './build-environment.ts'
-import type { BuildOptions } from './build-options.ts'
+import { type BuildOptions, packingOf } from './build-options.ts'
 import { extendImages } from './extensions/extend-images.ts'
 import { type OpenBuild, prepareDetection, runnerOf, withOpenBuild } from './open-build.ts'
 import { publishElsewhere } from './publish.ts'
@@ -104,7 +104,7 @@ function imageSettingsOf(options: BuildOptions, { lifecycle }: BuildEnvironment)
     ...(options.execEnv !== undefined && { execEnv: execEnvOf(options.execEnv) }),
     project: {},
     createdEpoch: options.settings.sourceDateEpoch,
-    compression: options.compression,
+    packing: packingOf(options),
   }
 }
 

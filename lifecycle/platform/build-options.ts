@@ -1,6 +1,7 @@
 import type { Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
 import type { Compression } from '../image/media-types.ts'
+import { type Packing, checkedPacking } from '../layers/compression/level.ts'
 import type { BuildSecret } from '../phases/secrets.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import type { LifecycleChoice } from './build-environment.ts'
@@ -65,6 +66,8 @@ export interface BuildOptions {
   readonly cacheTo?: readonly string[] | undefined
   /** The compression of new layers. gzip by default, which every tool reads. */
   readonly compression?: Compression | undefined
+  /** 0 to 9 for gzip, 1 to 22 for zstd. 1 by default; higher levels make smaller layers, and take longer. */
+  readonly compressionLevel?: number | undefined
   readonly defaultProcess?: string | undefined
   /** Labels of the image. Labels of the specification, `io.buildpacks.*`, are refused. */
   readonly labels?: Readonly<Record<string, string>> | undefined
@@ -92,3 +95,7 @@ export interface BuildOptions {
   /** Ends the build and cleans up. The promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
+
+/** @throws BaleError 'usage' for a level that the compression does not have */
+export const packingOf = ({ compression, compressionLevel }: BuildOptions): Packing =>
+  checkedPacking({ compression, level: compressionLevel })

@@ -11,7 +11,7 @@ import { dockerArchive } from '../stores/docker-archive/transport.ts'
 import { dockerDaemon } from '../stores/daemon/transport.ts'
 import { ociArchive } from '../stores/oci-archive/transport.ts'
 import { type BuildResult, buildIn } from './build-app.ts'
-import type { BuildOptions } from './build-options.ts'
+import { type BuildOptions, packingOf } from './build-options.ts'
 import { findDistribution } from './distribution.ts'
 import { withOpenBuild } from './open-build.ts'
 import { withDisplayNames } from './publish.ts'
@@ -37,7 +37,7 @@ export async function buildPlatforms(
   options: BuildOptions,
   platforms: readonly [Platform, ...Platform[]],
 ): Promise<PlatformsResult> {
-  const { settings, reporter = silent, compression, signal = new AbortController().signal } = options
+  const { settings, reporter = silent, signal = new AbortController().signal } = options
   refuseForSeveral(options)
   const { container } = options.distribution ?? findDistribution(import.meta.url)
   if (container !== undefined)
@@ -46,7 +46,7 @@ export async function buildPlatforms(
       fix: 'build in the builder image of each platform, and combine the images: bale manifest create',
     })
   for (const { architecture } of platforms) await emulatorFor(settings, architecture)
-  await using stores = new Stores(settings, reporter, compression)
+  await using stores = new Stores(settings, reporter, packingOf(options))
   const names = [options.image, ...(options.tags ?? [])]
   for (const name of names) requireIndexable(name, stores)
   const destinations = await stores.destinations(names, options.publish === true)

@@ -21,7 +21,7 @@ import type { Group, GroupElement } from '../spec/types.ts'
 import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import { openEnvironment } from './open-environment.ts'
-import type { BuildOptions } from './build-options.ts'
+import { type BuildOptions, packingOf } from './build-options.ts'
 import { openPlace, openRunner } from './build-place.ts'
 import { type OpenBuildpackInput, openBuildpack } from './builders/open-buildpack.ts'
 import { scriptsIn, selectionOf } from './builders/project-selection.ts'
@@ -107,7 +107,7 @@ async function openAndUse<T>(
   // In a container, the environment refuses other architectures itself.
   const emulator = distribution.container === undefined ? await emulatorFor(settings, architecture) : undefined
   if (emulator !== undefined) requireLauncher(distribution, architecture)
-  await using stores = new Stores(settings, reporter, options.compression)
+  await using stores = new Stores(settings, reporter, packingOf(options))
   maskCredentials(stores.credentials, masking.mask)
   const names = [options.image, ...(options.tags ?? [])]
   const caches = cacheLocations(options)

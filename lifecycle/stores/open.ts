@@ -9,7 +9,6 @@ import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import type { Image } from '../image/image.ts'
 import type { Platform } from '../image/manifest.ts'
-import type { Compression } from '../image/media-types.ts'
 import { dockerCredentials } from './credentials.ts'
 import { FoundCredentials } from './found-credentials.ts'
 import { guardIndexes } from './guard-indexes.ts'
@@ -73,13 +72,13 @@ export class Stores implements AsyncDisposable {
   readonly #opened = new Map<string, Promise<OpenStore>>()
   readonly #shared = new Map<string, AsyncDisposable>()
 
-  /** @param compression for the layers that are made for destinations; a stack's layers stay gzip */
-  constructor(settings: StoreSettings, reporter: Reporter, compression: Compression = 'gzip') {
+  /** @param packing of the layers that are made for destinations; a stack's layers stay gzip */
+  constructor(settings: StoreSettings, reporter: Reporter, packing: Packing = {}) {
     const { environment, registryAuth, dockerConfig } = settings
     this.#settings = settings
     this.#transports = settings.transports ?? transports
     this.#reporter = reporter
-    this.#packing = { compression }
+    this.#packing = packing
     this.#tmpDir = join(settings.cacheDir, 'tmp', leaseName())
     this.local = openLocalStore(settings, {})
     const credentials = dockerCredentials({

@@ -4,7 +4,6 @@ import type { Image } from '../image/image.ts'
 import type { ImageIndex } from '../image/image-index.ts'
 import type { Layer, LayerSource } from '../image/layer.ts'
 import type { Platform } from '../image/manifest.ts'
-import type { Compression } from '../image/media-types.ts'
 
 /**
  * Reads images from one store: a repository, a layout directory, an archive file, a daemon. A `name` identifies an image in it:
@@ -80,10 +79,7 @@ export interface Published {
 export type ImageStore = ImageSource & ImageSink
 
 /** How a store compresses sources. Layers of other stores keep their bytes. */
-export interface Packing {
-  /** gzip by default. */
-  readonly compression?: Compression
-}
+export type { Packing } from '../layers/compression/level.ts'
 
 /** Bytes moved, for progress; `id` identifies a transfer. */
 export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void

@@ -53,7 +53,7 @@ async function project() {
     )
     let reads = 0
     const counted: LayerSource = { ...source, tar: signal => (reads++, source.tar(signal)) }
-    const stored = await cache.storeLayer(counted, 'gzip', known => store.putLayer(known))
+    const stored = await cache.storeLayer(counted, {}, known => store.putLayer(known))
     await cache.commit(async keep => {
       await keep(counted, { exported: stored })
       return metadata

@@ -127,13 +127,24 @@ describe('executor: a job of kaniko’s', () => {
     expect(map('--no-push', '--log-timestamp').options.logTimestamps).toBe(true)
   })
 
+  it('compresses as it is told', () => {
+    const compression = (...argv: string[]) => {
+      const { compression, compressionLevel } = map('--no-push', ...argv).options
+      return [compression, compressionLevel]
+    }
+    expect(compression()).toEqual([undefined, undefined])
+    expect(compression('--compression=zstd', '--compression-level=19')).toEqual(['zstd', '19'])
+    expect(compression('--compression-level', '9')).toEqual([undefined, '9'])
+    expect(compression('--compression-level=-1')).toEqual([undefined, undefined])
+  })
+
   it('says what takes the place of what Bale does not do', () => {
     const { notes, options } = map(
       '--no-push',
       '--target=x',
       '--build-arg',
       'A=1',
-      '--compression-level=9',
+      '--skip-push-permission-check',
       '--cleanup',
     )
     expect(notes).toHaveLength(3)

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -9,7 +9,7 @@ import { digestOf } from '../../lifecycle/image/digest.ts'
 import type { LayerDigests, LayerSource } from '../../lifecycle/image/layer.ts'
 import { type Compression, oci } from '../../lifecycle/image/media-types.ts'
 import { compressBlocks } from '../../lifecycle/layers/compression/blocks.ts'
-import { compressLayer } from '../../lifecycle/layers/compression/compress.ts'
+import { compressLayer, layerFormat } from '../../lifecycle/layers/compression/compress.ts'
 import { decompress } from '../../lifecycle/layers/compression/decompress.ts'
 import { threadedPool, inlinePool } from '../../lifecycle/layers/compression/pool.ts'
 import { layerSource } from '../../lifecycle/layers/tree/pack.ts'
@@ -28,10 +28,12 @@ async function compress(
   bytes: Uint8Array,
   compression: Compression,
   piece?: number,
+  level?: number,
 ): Promise<LayerDigests & { stored: Buffer }> {
   const chunks: Uint8Array[] = []
   const digests = await compressLayer(source(bytes, piece), chunk => void chunks.push(Buffer.from(chunk)), {
     compression,
+    level,
   })
   return { ...digests, stored: Buffer.concat(chunks) }
 }
@@ -154,6 +156,52 @@ describe.each(['none', 'gzip', 'zstd'] as const)('compressLayer, %s', compressio
   })
 })
 
+describe('levels', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../package-lock.json'))
+
+  it.each([
+    ['gzip', [1, 2, 6, 9]],
+    ['zstd', [1, 3, 9, 19]],
+  ] as const)('of %s: a higher one makes a smaller layer of the same content', async (compression, levels) => {
+    const layers = await Promise.all(levels.map(level => compress(text, compression, text.length, level)))
+    const sizes = layers.map(({ size }) => size)
+    expect(sizes).toEqual(sizes.toSorted((a, b) => b - a))
+    expect(new Set(layers.map(({ digest }) => digest)).size).toBeGreaterThan(1)
+    for (const { stored } of layers)
+      expect((await bytesOf(decompress(streamOf(stored), compression))).equals(text)).toBe(true)
+  })
+
+  it.each(['gzip', 'zstd'] as const)('the default of %s is the fastest', async compression => {
+    expect(await compress(text, compression, text.length, 1)).toEqual(await compress(text, compression))
+  })
+
+  it.each([
+    ['gzip', 0],
+    ['zstd', 22],
+  ] as const)('the outermost of %s has room for noise', async (compression, level) => {
+    const { stored } = await compress(noise(7, 2_500_000), compression, 2_500_000, level)
+    expect((await bytesOf(decompress(streamOf(stored), compression))).equals(noise(7, 2_500_000))).toBe(true)
+  })
+
+  it('gzip reads a layer of level 9', async () => {
+    const { stored } = await compress(large, 'gzip', large.length, 9)
+    expect(gunzipSync(stored).equals(large)).toBe(true)
+  })
+
+  it('are part of what identifies the bytes, besides the kind', async () => {
+    const formats = await Promise.all(
+      [
+        { compression: 'gzip' as const },
+        { compression: 'gzip' as const, level: 9 },
+        { compression: 'zstd' as const },
+        { compression: 'zstd' as const, level: 9 },
+      ].map(layerFormat),
+    )
+    expect(new Set(formats).size).toBe(4)
+    expect(await layerFormat({})).toBe(await layerFormat({ compression: 'gzip', level: 1 }))
+  })
+})
+
 describe('what a destination is given', () => {
   it.each(['none', 'gzip', 'zstd'] as const)(
     'stays as it is until it has been written, though memory is used again, %s',
@@ -183,10 +231,14 @@ describe('gzip', () => {
     expect(execFileSync('gzip', ['-dc', path], { maxBuffer: 2e7 }).equals(large)).toBe(true)
   })
 
-  it('does not depend on the number of threads', async () => {
+  it.each([
+    { kind: 'gzip', level: 1 },
+    { kind: 'gzip', level: 9 },
+    { kind: 'zstd', level: 19 },
+  ] as const)('does not depend on the number of threads, $kind level $level', async compression => {
     const by = async (pool: typeof inlinePool): Promise<Buffer> => {
       const pieces: Uint8Array[] = []
-      for await (const { bytes } of compressBlocks(streamOf(large), () => pool('gzip'))) pieces.push(bytes)
+      for await (const { bytes } of compressBlocks(streamOf(large), () => pool(compression))) pieces.push(bytes)
       return Buffer.concat(pieces)
     }
     expect((await by(threadedPool)).equals(await by(inlinePool))).toBe(true)

@@ -66,6 +66,38 @@ describe('build', () => {
     })
   })
 
+  it('compresses layers at the level that is asked for, also those that the last build made at another one', async () => {
+    const text = Array.from({ length: 40_000 }, (_, i) => `${(i * i) % 9973} lines of ${i}\n`).join('')
+    const engine = fakeEngine({ detector: detects(), builder: builds({ 'test_bp/deps/text': text }) })
+    const { options, pull } = await machine(engine)
+    const largest = async (level?: number, compression?: 'zstd') => {
+      await build({ ...options, compression, compressionLevel: level })
+      const image = await pull()
+      return Math.max(...(image?.layers ?? []).map(({ size }) => size))
+    }
+    const [fast, small, again] = [await largest(), await largest(9), await largest()]
+    expect(small).toBeLessThan(fast)
+    expect(again).toBe(fast)
+    expect(await largest(19, 'zstd')).toBeLessThan(await largest(1, 'zstd'))
+  })
+
+  it.each([
+    [{ compressionLevel: 10 }, 'gzip has no such level', 'write a number from 0 to 9'],
+    [{ compression: 'zstd', compressionLevel: 0 }, 'zstd has no such level', 'write a number from 1 to 22'],
+    [{ compressionLevel: 1.5 }, 'gzip has no such level', 'write a number from 0 to 9'],
+    [
+      { compression: 'none', compressionLevel: 1 },
+      'layers without compression have no level',
+      'leave it out, or write --compression gzip or zstd',
+    ],
+  ] as const)('refuses %j before it runs anything', async (given, message, fix) => {
+    const engine = fakeEngine({ detector: detects(), builder: builds() })
+    const { options } = await machine(engine)
+    const where = `--compression-level ${given.compressionLevel}`
+    expect(await failureOf(build({ ...options, ...given }))).toMatchObject({ code: 'usage', message, where, fix })
+    expect(engine.runs).toEqual([])
+  })
+
   describe('K16 the password of a proxy', () => {
     const HTTPS_PROXY = 'http://ann:s3cret%2Fw0rd@proxy:3128'
     const forms = ['s3cret/w0rd', 's3cret%2Fw0rd', Buffer.from('ann:s3cret/w0rd').toString('base64')]
@@ -279,7 +311,7 @@ describe('caches that machines share', () => {
     const dir = join(await temporaryDirectory(), 'shared cache')
     const [one, two, three] = [await fresh(), await fresh(), await fresh()]
     await build({ ...one.options, cacheTo: [`type=local,dest=${dir}`] })
-    await build({ ...two.options, cacheFrom: ['type=local,src=/nonexistent', `type=local,src=${dir}`] })
+    await build({ ...two.options, cacheFrom: [`type=local,src=${dir}-missing`, `type=local,src=${dir}`] })
     await build({ ...three.options, cacheFrom: [`type=local,src=${dir}`], clearCache: true })
     expect([one.found, two.found, three.found]).toEqual([['nothing'], ['dependency'], ['nothing']])
     for (const { reporter } of [one, two, three]) expect(warningsOf(reporter)).toEqual([])

@@ -34,7 +34,7 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   cleanup: needless(),
   'compressed-caching': needless(),
   compression: mapped('text'),
-  'compression-level': instead('text', 'Bale chooses the fastest level for each kind of compression'),
+  'compression-level': mapped('text'),
   context: mapped('text'),
   'context-sub-path': mapped('text'),
   'credential-helpers': instead('list', 'name credential helpers in credHelpers or credsStore of Docker’s config.json'),

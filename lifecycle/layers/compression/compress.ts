@@ -1,23 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { LayerDigests, ChunkRecorder, LayerSource } from '../../image/layer.ts'
-import { type Compression, layerMediaType } from '../../image/media-types.ts'
+import { layerMediaType } from '../../image/media-types.ts'
 import { maxBlock, blockBuffers } from '../workers/block-buffers.ts'
 import type { Piece, TarSummary } from './blocks.ts'
-import { deflateVersion } from './deflate/index.ts'
 import { inParallel, shareOf } from './pool.ts'
 import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
-import { zstdVersion } from './zstd.ts'
+import { compressorVersion } from './block-compressor.ts'
+import { type Packing, defaultLevel } from './level.ts'
 
-export interface CompressOptions {
-  /** gzip by default. */
-  compression?: Compression | undefined
+export interface CompressOptions extends Packing {
   signal?: AbortSignal | undefined
 }
 
 /**
  * Makes a layer's bytes in one pass: tar, hash, compress, hash, write. The source's recorder gets the bytes as well. They
- * depend only on the tar and the compression (for zstd also on Node's version of it), never on the number of threads, the
+ * depend only on the tar and the compression and its level (for zstd and for higher levels also on Node's version of the compressor), never on the number of threads, the
  * chunking of the tar or the recorder's content.
  * @param write is awaited before the next chunk; a few more are compressed meanwhile. The chunk is valid until it resolves:
  * copy what must last
@@ -25,14 +23,14 @@ export interface CompressOptions {
 export async function compressLayer(
   source: LayerSource,
   write: (chunk: Uint8Array) => void | Promise<void>,
-  { compression = 'gzip', signal }: CompressOptions = {},
+  { compression = 'gzip', level = defaultLevel, signal }: CompressOptions = {},
 ): Promise<LayerDigests> {
-  await using recorder = source.chunks?.(compression, await versions[compression]())
+  await using recorder = source.chunks?.(compression, await versionOf({ compression, level }))
   const hash = createHash('sha256')
   let size = 0
   const end: { tar?: TarSummary } = {}
   const pieces = async function* (): AsyncGenerator<Piece> {
-    end.tar = yield* compressors[compression](source.tar(signal), recorder)
+    end.tar = yield* compressors[compression](source.tar(signal), level, recorder)
   }
   for await (const piece of ahead(pieces(), () => shareOf(piecesAhead))) {
     const { bytes, key } = piece
@@ -59,13 +57,17 @@ const packing = 4
  * Identifies everything besides its files that determines the bytes of a layer. Cached results for another format do not
  * apply.
  */
-export async function layerFormat(compression: Compression): Promise<string> {
-  return `${packing} ${compression} ${await versions[compression]()}`
+export async function layerFormat(of: Packing): Promise<string> {
+  return `${packing} ${of.compression ?? 'gzip'} ${await versionOf(of)}`
 }
 
-type Compress = (tar: AsyncIterable<Uint8Array>, recorder?: ChunkRecorder) => AsyncGenerator<Piece, TarSummary>
+type Compress = (
+  tar: AsyncIterable<Uint8Array>,
+  level: number,
+  recorder?: ChunkRecorder,
+) => AsyncGenerator<Piece, TarSummary>
 
-const compressors: Record<Compression, Compress> = {
+const compressors: Record<NonNullable<Packing['compression']>, Compress> = {
   async *none(tar) {
     const digester = new TarDigester()
     for await (const chunk of tar) {
@@ -81,14 +83,12 @@ const compressors: Record<Compression, Compress> = {
     return digester.summary()
   },
   gzip,
-  zstd: (tar, recorder) => inParallel(tar, 'zstd', recorder),
+  zstd: (tar, level, recorder) => inParallel(tar, { kind: 'zstd', level }, recorder),
 }
 
 /** Identifies a compressor by the bytes that it makes. */
-const versions: Record<Compression, () => string | Promise<string>> = {
-  none: () => 'none',
-  gzip: async () => `gzip-${await deflateVersion()}`,
-  zstd: () => zstdVersion,
+async function versionOf({ compression = 'gzip', level = defaultLevel }: Packing): Promise<string> {
+  return compression === 'none' ? 'none' : compressorVersion({ kind: compression, level })
 }
 
 /** Emits the same items, with up to `count()` computed ahead. */

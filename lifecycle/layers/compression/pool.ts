@@ -1,15 +1,12 @@
 import type { ChunkRecorder } from '../../image/layer.ts'
-import type { Compression } from '../../image/media-types.ts'
 import { type CompressionPool, type Piece, type TarSummary, compressBlocks } from './blocks.ts'
-import { type Deflate, deflateModule, instantiate } from './deflate/index.ts'
+import { deflateModule } from './deflate/index.ts'
 import { TarDigester } from './digester.ts'
 import { maxWorkers } from '../workers/pool.ts'
 import { layerWorkers } from '../tasks.ts'
-import { zstdFrame } from './zstd.ts'
+import { BlockCompressor, type BlockCompression } from './block-compressor.ts'
 
-type BlockCompression = Exclude<Compression, 'none'>
-
-let inline: Promise<Deflate> | undefined
+let inline: BlockCompressor | undefined
 let layers = 0
 /** Large layers in progress. */
 let large = 0
@@ -28,11 +25,11 @@ export function inParallel(
 
 /** The calling thread. */
 export async function inlinePool(compression: BlockCompression): Promise<CompressionPool> {
-  const compress = compression === 'zstd' ? zstdFrame : await (inline ??= deflateModule().then(instantiate))
+  const compressor = (inline ??= new BlockCompressor(await deflateModule()))
   const digester = new TarDigester()
   return {
     concurrency: 1,
-    compress: (block, into) => Promise.resolve(compress(block, into)),
+    compress: (block, into) => Promise.resolve(compressor.compress(block, into, compression)),
     digest: block => Promise.resolve(digester.update(block)),
     summary: () => Promise.resolve(digester.summary()),
     release: () => {},
@@ -49,7 +46,7 @@ export async function threadedPool(compression: BlockCompression): Promise<Compr
     get concurrency() {
       return shareOf(3 * maxWorkers)
     },
-    compress: (block, into) => layerWorkers.leastBusy().run({ kind: compression, module, block, into }),
+    compress: (block, into) => layerWorkers.leastBusy().run({ kind: 'compress', compression, module, block, into }),
     digest: block => digester.run({ kind: 'digest', layer, block }),
     summary: () => digester.run({ kind: 'summary', layer }),
     release() {

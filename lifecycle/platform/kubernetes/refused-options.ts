@@ -25,6 +25,8 @@ export function refuseOptions(options: BuildOptions): void {
   if (options.network === 'none') refuse('--network none', 'give the namespace a NetworkPolicy')
   if (options.compression !== undefined && options.compression !== 'gzip')
     refuse(`--compression ${options.compression}`, 'leave it out: phases write gzip')
+  if (options.compressionLevel !== undefined)
+    refuse('--compression-level', 'leave it out: phases use the fastest level')
   if (options.lifecycle === 'builder')
     refuse('--lifecycle builder', 'leave it out: the builder image has its own phases')
   if (options.user?.uid !== undefined || options.user?.gid !== undefined)

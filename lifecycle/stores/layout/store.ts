@@ -155,7 +155,7 @@ export function layoutStore(dir: string, options: LayoutOptions = {}): LayoutSto
 async function writeLayer(
   files: LayoutDirectory,
   layer: LayerSource | Layer,
-  { onTransfer, compression }: LayoutOptions,
+  { onTransfer, ...packing }: LayoutOptions,
   signal?: AbortSignal,
 ): Promise<LayerDigests> {
   await using file = await files.stage()
@@ -174,7 +174,7 @@ async function writeLayer(
       await file.write(chunk)
       moved(chunk.length)
     }
-    digests = await compressLayer(layer, write, { compression, signal })
+    digests = await compressLayer(layer, write, { ...packing, signal })
   }
   signal?.throwIfAborted()
   // Most layers of a rebuild already exist. Committing them again would mostly wait for the disk.

@@ -4,14 +4,12 @@ import type { Image } from '../../image/image.ts'
 import { type ImageIndex, isImageIndex, requireImagesOnly } from '../../image/image-index.ts'
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import { selectPlatform } from '../../image/validate.ts'
-import type { Compression } from '../../image/media-types.ts'
 import { compressLayer } from '../../layers/compression/compress.ts'
 import { verified } from '../../layers/compression/verify.ts'
-import type { ImageStore } from '../store.ts'
+import type { ImageStore, Packing } from '../store.ts'
 
 /** A store in the program's memory: for tests, and for images that are passed on at once. */
-export function memoryStore(options: { readonly compression?: Compression } = {}): ImageStore {
-  const { compression = 'gzip' } = options
+export function memoryStore(packing: Packing = {}): ImageStore {
   const blobs = new Map<Digest, Uint8Array>()
   const contents = new Map<string, Image | ImageIndex>()
 
@@ -36,7 +34,7 @@ export function memoryStore(options: { readonly compression?: Compression } = {}
       }
       digests = layer
     } else {
-      digests = await compressLayer(layer, keep, { compression, signal })
+      digests = await compressLayer(layer, keep, { ...packing, signal })
     }
     blobs.set(digests.digest, Buffer.concat(chunks))
     return digests
