@@ -1,4 +1,5 @@
 import { quoted } from '../debian/nginx-text.ts'
+import type { DeniedDirectory } from './htaccess.ts'
 import type { PublicFile } from './public-files.ts'
 import { privateFiles, takesUploads, uploadedPrograms, type Web } from './web.ts'
 import { escapeRegExp } from '../sdk/index.ts'
@@ -15,8 +16,7 @@ export interface ConfigInput {
   readonly forceHttps: boolean
   /** The build adds more files later. Only the names of bundles are known to change with their contents. */
   readonly builtLater: boolean
-  /** Denied directories: `/data/`. */
-  readonly denied: readonly string[]
+  readonly denied: readonly DeniedDirectory[]
   /** The application's own parts of the `server` block: `location` blocks. */
   readonly own: readonly { readonly name: string; readonly text: string }[]
 }
@@ -58,6 +58,8 @@ function http({ files }: ConfigInput): string[] {
     `map $file_etag $cache_control_of_bundle {\nvolatile;\n"" ${year};\ndefault $cache_control;\n}`,
     'map $file_etag $nosniff {\nvolatile;\n"" "";\ndefault "nosniff";\n}',
     'map $http_x_forwarded_proto $is_insecure { "~*^http(,|$)" 1; default ""; }',
+    // Debian's fastcgi_params give PHP the host without its port. The header's port is that of the request only if both name the same host.
+    'map "$host $http_host" $port_of_host { "~*^(\\S+) \\1(?<port_in_header>:[0-9]+)$" $port_in_header; default ""; }',
     'map $http_x_forwarded_proto $https_of_proxy { "~*^https(,|$)" on; default $https; }',
   ]
 }
@@ -80,7 +82,8 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
     // Settings, version histories and secrets.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
     ...hidden,
-    ...denied.map(dir => `location ^~ ${quoted(dir)} { return 404; }`),
+    ...denied.map(({ dir }) => `location ^~ ${quoted(dir)} { return 404; }`),
+    ...denied.flatMap(({ granted }) => granted.map(path => `location = ${quoted(path)} { try_files $uri =404; }`)),
     ...(takesUploads.has(framework ?? '') ? [`location ~* "${uploadedPrograms}" { return 404; }`] : []),
     ...ownTexts,
     ...(builtLater ? [bundlesLocation(otherwise)] : []),
@@ -120,6 +123,7 @@ fastcgi_param SCRIPT_FILENAME $document_root$script;
 fastcgi_param SCRIPT_NAME $script;
 fastcgi_param PATH_INFO $path_info;
 fastcgi_param HTTPS $https_of_proxy if_not_empty;
+fastcgi_param HTTP_HOST $host$port_of_host;
 # A header Proxy would be HTTP_PROXY, the variable that sets a client's proxy (httpoxy.org).
 fastcgi_param HTTP_PROXY "";
 fastcgi_pass php;

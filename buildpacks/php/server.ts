@@ -19,7 +19,7 @@ import {
 import { apacheConfig, ownApacheFiles } from './apache.ts'
 import type { Framework } from './frameworks.ts'
 import { startsApache } from './heroku.ts'
-import { readHtaccess } from './htaccess.ts'
+import { type DeniedDirectory, readHtaccess } from './htaccess.ts'
 import { hiddenPatterns, serverConfig } from './nginx-config.ts'
 import { publicFiles } from './public-files.ts'
 import type { Php } from './runtime.ts'
@@ -70,7 +70,7 @@ export async function provideServer(
   const nginx = await provideNginx(context, archive)
   const root = app.at(web.dir)
   const own = await ownConfigs(app)
-  const denied = await deniedDirectories(context, web)
+  const denied = await deniedDirectories(context, web, vendorDir)
   const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
   const changing = (framework?.written ?? []).map(dir => `/${posix.relative(web.dir, dir)}/`)
   const files = await publicFiles(
@@ -161,9 +161,14 @@ async function provideApacheServer(context: BuildContext, archive: DebianArchive
 }
 
 /** Directories that a .htaccess file denies. Warns of other rules in such files. */
-async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Promise<readonly string[]> {
-  const { denied, lost } = await readHtaccess(app, dir)
-  if (denied.length > 0) log.info(`Not served, as .htaccess denies access: ${denied.join(', ')}`)
+async function deniedDirectories(
+  { app, log }: BuildContext,
+  web: Web,
+  vendorDir: string | undefined,
+): Promise<readonly DeniedDirectory[]> {
+  const { denied, lost } = await readHtaccess(app, web.dir)
+  const directories = denied.map(({ dir, granted }) => (granted.length === 0 ? dir : `${dir} (except what it grants)`))
+  if (denied.length > 0) log.info(`Not served, as .htaccess denies access: ${directories.join(', ')}`)
   const [first, ...others] = lost
   if (first !== undefined) {
     const more = others.length === 0 ? '' : ` and ${others.length} more like it`
@@ -172,7 +177,9 @@ async function deniedDirectories({ app, log }: BuildContext, { dir }: Web): Prom
       'Put them into .nginx.conf.d/rules-server.conf, or set BP_PHP_SERVER=httpd: Apache reads them.',
     )
   }
-  return denied
+  const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
+  const isHidden = (path: string) => hidden.some(pattern => pattern.test(path))
+  return denied.map(({ dir, granted }) => ({ dir, granted: granted.filter(path => !isHidden(path)) }))
 }
 
 /** Makes both programs check their configuration, if the application contributes to it: an error fails the build. */
@@ -253,12 +260,17 @@ async function providePhpServer(context: BuildContext, input: ServerInput): Prom
   const { app, layer, log } = context
   const { web, memoryLimit, vendorDir } = input
   const root = app.at(web.dir)
-  const denied = (await deniedDirectories(context, web)).map(dir => `^${escapeRegExp(dir)}`)
-  const patterns = ['/\\.(?!well-known(/|$))', ...hiddenPatterns(web, vendorDir), ...denied]
+  const denied = await deniedDirectories(context, web, vendorDir)
+  const patterns = [
+    '/\\.(?!well-known(/|$))',
+    ...hiddenPatterns(web, vendorDir),
+    ...denied.map(({ dir }) => `^${escapeRegExp(dir)}`),
+  ]
+  const granted = denied.flatMap(each => each.granted)
   const router = `<?php
 $path = rawurldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
 foreach (${phpList(patterns)} as $pattern) {
-    if (preg_match('~' . $pattern . '~i', $path)) {
+    if (preg_match('~' . $pattern . '~i', $path) && !in_array($path, ${phpList(granted)}, true)) {
         http_response_code(404);
         echo "Not found\\n";
         return true;

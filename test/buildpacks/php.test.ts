@@ -562,10 +562,36 @@ describe('the configuration of nginx', () => {
       'old/.htaccess': 'Redirect 301 /a /b\n',
     })
     const found = await readHtaccess(app, '.')
-    expect(found).toEqual({ denied: ['/a "b/', '/data/'], lost: ['old/.htaccess'] })
+    const denied = ['/a "b/', '/data/'].map(dir => ({ dir, granted: [] }))
+    expect(found).toEqual({ denied, lost: ['old/.htaccess'] })
     const { server } = serverConfig({ ...input, denied: found.denied, web: { dir: '.', why: '', hasIndex: true } })
     expect(server).toContain('location ^~ "/data/" { return 404; }\n')
     expect(server).toContain('location ^~ "/a \\"b/" { return 404; }\n')
+  })
+
+  it('serves the files that a .htaccess grants in a directory that it closes, but runs no PHP file there', async () => {
+    const app = await appOf({
+      'plugin/.htaccess':
+        '<IfModule mod_authz_core.c>\n\tRequire all denied\n</IfModule>\n' +
+        '<FilesMatch "^(admin|index)\\.(css|php)$">\n\t<IfModule !mod_authz_core.c>\n\t\tAllow from all\n\t</IfModule>\n</FilesMatch>\n' +
+        '<Files "*.svg">\nRequire all granted\n</Files>\n<Files ~ "^secret">\nRequire all denied\n</Files>\n' +
+        '<FilesMatch "(?P<only>[[:PCRE:]">\nRequire all granted\n</FilesMatch>\n',
+      'plugin/css/admin.css': '',
+      'plugin/css/other.css': '',
+      'plugin/admin.php': '',
+      'plugin/admin.php.css': '',
+      'plugin/a.svg': '',
+      'plugin/secret.svg': '',
+      'plugin/own/.htaccess': 'Deny from all\n',
+      'plugin/own/b.svg': '',
+    })
+    const { denied } = await readHtaccess(app, '.')
+    expect(denied).toEqual([
+      { dir: '/plugin/', granted: ['/plugin/a.svg', '/plugin/css/admin.css'] },
+      { dir: '/plugin/own/', granted: [] },
+    ])
+    const { server } = serverConfig({ ...input, denied, web: { dir: '.', why: '', hasIndex: true } })
+    expect(server).toContain('location = "/plugin/a.svg" { try_files $uri =404; }\n')
   })
 
   it('leaves out its own rules where the application has them', () => {

@@ -10,5 +10,7 @@ echo json_encode([
     'opcache' => (opcache_get_status(false) ?: [])['opcache_enabled'] ?? false,
     'user' => posix_getuid() !== 0,
     'path' => $_SERVER['PATH_INFO'] ?? '',
+    // With the port: redirects and addresses that an application makes need it.
+    'host' => $_SERVER['HTTP_HOST'],
     'uri' => $_SERVER['REQUEST_URI'],
 ]);
