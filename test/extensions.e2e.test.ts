@@ -151,6 +151,21 @@ suiteWith('a builder with image extensions', canExtend, () => {
     expect((await bale(['run', 'bale-test-extended'])).stdout).toBe('secret\nother\n')
   })
 
+  it('takes the extensions of --extension in place of those of the builder', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, {
+      'extension.toml': 'api = "0.10"\n[extension]\nid = "acme/given"\nversion = "1.0.0"\n',
+      ...Object.fromEntries(Object.entries(tool).map(([path, entry]) => [`generate/${path}`, entry])),
+    })
+    await chmod(dir, 0o755)
+    const builder = await makeBuilder('tool', { 'build.Dockerfile': asRoot('RUN exit 9') })
+    const built = await build(builder, { args: ['--extension', dir] })
+    expect(built.code, built.output).toBe(0)
+    expect(built.output).toContain('installed by an extension')
+    expect(built.output).toContain('acme/given@1.0.0')
+    expect(built.output).not.toContain('acme/0')
+  })
+
   it('extends again only if Dockerfiles or copied files have changed, or with --clear-cache', async () => {
     const extended = /RUN mkdir -p/
     const builder = await makeBuilder('tool', tool)

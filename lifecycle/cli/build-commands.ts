@@ -99,6 +99,11 @@ function withBuildOptions(command: Command): Command {
     )
     .option('--pre-buildpack <buildpack>', 'a buildpack to add before all others (repeatable)', collect)
     .option('--post-buildpack <buildpack>', 'a buildpack to add after all others (repeatable)', collect)
+    .option(
+      '--extension <extension>',
+      "an image extension that replaces the builder's: a directory, a .cnb file, an image or ID[@VERSION] (repeatable, or separated by commas)",
+      collectList,
+    )
     .option('-d, --descriptor <file>', 'the project.toml to use (default: the one in the source)')
     .addOption(
       new Option('--pull-policy <policy>', 'when to pull the builder and the run image from their registry').choices(

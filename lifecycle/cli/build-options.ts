@@ -70,6 +70,7 @@ export async function withoutSource(
     buildpacks: options.buildpack,
     preBuildpacks: options.preBuildpack,
     postBuildpacks: options.postBuildpack,
+    extensions: options.extension,
     descriptor: options.descriptor,
     pullPolicy: options.pullPolicy ?? config.pullPolicy,
     tags: options.tag,

@@ -43,6 +43,7 @@ export interface GlobalOptions {
   /** A file for the order of a build. */
   readonly order?: string
   readonly postBuildpack?: readonly string[]
+  readonly extension?: readonly string[]
   readonly descriptor?: string
   readonly pullPolicy?: PullPolicy
   readonly docker?: boolean

@@ -30,6 +30,8 @@ export interface BuildOptions {
   /** Buildpacks before and after every group of the order. */
   readonly preBuildpacks?: readonly string[] | undefined
   readonly postBuildpacks?: readonly string[] | undefined
+  /** Image extensions in place of the builder's: directories, .cnb files, images, ID[@VERSION] of the builder. */
+  readonly extensions?: readonly string[] | undefined
   /** Another project.toml than the one in the source. */
   readonly descriptor?: string | undefined
   /** When to read builder, buildpacks and run image from a registry although this machine has them. */

@@ -23,6 +23,7 @@ import type { BuildEnvironment } from './build-environment.ts'
 import { openEnvironment } from './open-environment.ts'
 import { type BuildOptions, packingOf } from './build-options.ts'
 import { openPlace, openRunner } from './build-place.ts'
+import { requireExtensions, withExtensions } from './builders/extension-selection.ts'
 import { type OpenBuildpackInput, openBuildpack } from './builders/open-buildpack.ts'
 import { scriptsIn, selectionOf } from './builders/project-selection.ts'
 import { type OpenChoice, withSelection } from './builders/selection.ts'
@@ -211,7 +212,7 @@ export async function runnerOf(build: OpenBuild, environment: BuildEnvironment):
   return openRunner({ ...options, interaction: masked }, parts)
 }
 
-/** Returns the environment with the buildpacks that user and project choose. */
+/** Returns the environment with the buildpacks and image extensions that user and project choose. */
 async function withBuildpacks(
   environment: BuildEnvironment,
   project: ProjectDescriptor | undefined,
@@ -223,11 +224,16 @@ async function withBuildpacks(
   const builder = environment.buildpacks
   const opening = { ...inputs, bundled: bundledIn(inputs.distribution), builder, base: resolve('.') }
   const open: OpenChoice = (uri, where, until) => openBuildpack(uri, where, opening, until)
+  const ofExtensions = { ...opening, builder: environment.extensions, kind: 'extension' as const }
+  const openExtension: OpenChoice = (uri, where, until) => openBuildpack(uri, where, ofExtensions, until)
+  requireExtensions(inputs.extensions ?? [], inputs.lifecycle, inputs.distribution.container !== undefined)
+  const selected = await withExtensions(environment, inputs.extensions ?? [], openExtension, signal)
   const addMirrors = (names: RunImageNames): RunImageNames => withMirrors(names, inputs.runImageMirrors)
   const { runImages, knownRunImages = [] } = environment
   return {
     ...environment,
-    ...(await withSelection(environment, selection, open, signal)),
+    extensions: selected.extensions,
+    ...(await withSelection({ ...environment, order: selected.order }, selection, open, signal)),
     runImages: { ...runImages, names: addMirrors(runImages.names) },
     knownRunImages: knownRunImages.map(addMirrors),
   }

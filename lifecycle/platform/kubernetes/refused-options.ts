@@ -7,6 +7,7 @@ import type { BuildOptions } from '../build-options.ts'
 const refused: Readonly<Partial<Record<keyof BuildOptions, readonly [flag: string, fix: string]>>> = {
   workspace: ['--workspace', 'leave it out: pods have the application in /workspace'],
   interaction: ['--interactive', 'leave it out'],
+  extensions: ['--extension', 'build on a machine: pods apply no image extensions'],
   volumes: ['--volume', 'add the files to the source or to the builder image'],
   ssh: ['--ssh', 'use a token: --secret id=git,type=netrc,key=.netrc,src=FILE'],
   cacheFrom: ['--cache-from', 'use --cache-image, or cache of the settings file'],
