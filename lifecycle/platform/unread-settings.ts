@@ -8,6 +8,9 @@ import type { BuildEnvironment } from './build-environment.ts'
 /** The common prefixes of buildpack settings, from several vendors. */
 const prefixed = /^(?:BP|BPE|GOOGLE|RAILPACK)_/
 
+const otherAgents =
+  "Bale brings agents of monitoring services for Java only: for another language, add the service's own package to the application (dd-trace, newrelic), and load it as the service documents"
+
 /** Settings of other builders that Bale does not read, and their equivalents. */
 const waysOut = new Map(
   Object.entries({
@@ -22,6 +25,14 @@ const waysOut = new Map(
       'Bale does not make native images: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
     BP_NATIVE_IMAGE:
       'Bale does not make native images: BP_JVM_CDS_ENABLED=true halves the CPU time of a start on the JVM',
+    BP_DEBUG_ENABLED:
+      'leave it out: the debuggers of Java and Node.js are in every image, and BPL_DEBUG_ENABLED=true turns them on at the start',
+    BP_JMX_ENABLED: 'leave it out: JMX is in every image with Java, and BPL_JMX_ENABLED=true turns it on at the start',
+    BP_DATADOG_ENABLED: otherAgents,
+    BP_OPENTELEMETRY_ENABLED: otherAgents,
+    newrelic: otherAgents,
+    elasticapm: otherAgents,
+    applicationinsights: otherAgents,
     BP_NGINX_VERSION: 'leave it out: nginx comes from Debian, which keeps it up to date',
     BP_HTTPD_VERSION:
       'leave it out: Apache comes from Debian, which keeps it up to date, and nginx serves static sites instead',

@@ -47,7 +47,13 @@ describe('settings of other builders', () => {
     expect(await saidOf({ RAILPACK_PACKAGES: 'node@22', BP_NODE_VERSION: '22' }, reads)).toEqual([
       'RAILPACK_PACKAGES is set but not used',
     ])
+    const others = { BP_DEBUG_ENABLED: 'true', BP_DATADOG_ENABLED: 'true' }
+    expect(await saidOf(others, reads)).toEqual([
+      'BP_DATADOG_ENABLED is set but not used',
+      'BP_DEBUG_ENABLED is set but not used',
+    ])
     // A buildpack may read one of them after all.
+    expect(await saidOf({ BP_DATADOG_ENABLED: 'true' }, { java: ['BP_DATADOG_ENABLED'] })).toEqual([])
     expect(await saidOf({ BP_NGINX_VERSION: '1.27' }, { nginx: ['BP_NGINX_VERSION'] })).toEqual([])
   })
 
