@@ -27,7 +27,7 @@ export interface CredentialSearch {
   readonly settings: SearchedSettings
   /**
    * When the build began, in milliseconds since 1970: earlier builds have searched older files in layers, if `record` covers the
-   * credentials. Without it, files in layers are not searched.
+   * credentials. Without it, files in layers of any age are searched.
    */
   readonly since?: number
   readonly record?: SearchRecord
@@ -57,7 +57,7 @@ export async function refuseCredentials(
         fix: where.startsWith(`${output.layersDir.image}/`) ? fixInLayer : fixInSource,
       })
     const isCovered = record === undefined || (await record.covers(forms))
-    const search = { forms, found, since: isCovered ? since : 0, skipsLayers: since === undefined }
+    const search = { forms, found, since: isCovered ? since : 0 }
     await searchOutput(output, settings, search, signal)
   }
   await record?.replace(forms)

@@ -6,11 +6,6 @@ import { type Search, searchTree } from './search-tree.ts'
 /** What an image is made of besides the output of build: labels, annotations and the project's metadata. */
 export type SearchedSettings = Pick<ImageSettings, 'labels' | 'annotations' | 'project'>
 
-export interface OutputSearch extends Search {
-  /** Leaves out the files in layers; not their metadata. */
-  readonly skipsLayers?: boolean
-}
-
 /**
  * Searches what the image, the cache and the report are made of: the app, layers for launch and for the cache, bills of
  * materials, labels and all other metadata, and what image extensions have added to the run image. Does not find compressed or encrypted text.
@@ -19,16 +14,16 @@ export interface OutputSearch extends Search {
 export async function searchOutput(
   { layersDir, appDir, group, extended }: BuildOutput,
   settings: SearchedSettings,
-  search: OutputSearch,
+  search: Search,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { since, skipsLayers = false, ...inApp } = search
+  const { since, ...inApp } = search
   searchSettings(settings, search)
   const dropped = new Set<string>()
   for (const { id } of group) {
     const base = buildpackLayersDir(layersDir.host, id).slice(layersDir.host.length + 1)
     for (const { name, types } of await readLayers(layersDir.host, id))
-      if (skipsLayers || (!types.launch && !types.cache)) dropped.add(`${base}/${name}`)
+      if (!types.launch && !types.cache) dropped.add(`${base}/${name}`)
   }
   await searchTree(layersDir, { ...inApp, since, skip: path => dropped.has(path.toString()) }, signal)
   await searchTree(appDir, inApp, signal)

@@ -86,7 +86,6 @@ export async function checkOutput(
   runImage: Image,
 ): Promise<void> {
   await secrets.refuseIn(output, settings, signal)
-  // Buildpacks cannot read the credentials of this process, and each layer would be read for them.
   await refuseCredentials(images.credentials, destinations, output, { settings }, signal)
   if (inputs.flag('check-start')) await checkStart(output, runImage, { signal })
 }

@@ -113,6 +113,19 @@ describe.each(['0.7', '0.8', '0.9', '0.10', '0.11', '0.12', '0.15'])('exporter a
 })
 
 describe('arguments', () => {
+  it('K21 publishes no layer with the registry’s credentials', async () => {
+    const { m, registry, image } = await built('0.12')
+    const password = 'the-token-of-this-job'
+    const basic = Buffer.from(`ci:${password}`).toString('base64')
+    await writeFile(m.path('layers/test_app/both/.npmrc'), `_authToken=${password}`)
+    const env = { CNB_REGISTRY_AUTH: JSON.stringify({ [registry.host]: `Basic ${basic}` }) }
+    const { status, said } = await m.run('exporter', [image], env)
+    expect(status).not.toBe(0)
+    expect(said).toContain(`${m.path('layers')}/test_app/both/.npmrc; it contains credentials of ${registry.host}`)
+    expect(said).not.toContain(password)
+    expect(registry.manifests.has('app:latest')).toBe(false)
+  })
+
   it('-run-image and -image are refused, and CNB_RUN_IMAGE is nothing to exporter', async () => {
     const { m, registry, image } = await built('0.9')
     expect((await m.run('exporter', ['-run-image', 'x', image])).status).toBe(3)
