@@ -2,6 +2,7 @@ import { dockerHub } from '../image/reference.ts'
 import type { Credential } from './credentials/credential.ts'
 import { type DockerConfig, type Warn, findAuth, readDockerConfig } from './credentials/docker-config.ts'
 import { runHelper } from './credentials/helper.ts'
+import { type KnownHelper, gitlabLogin, programFor } from './credentials/known-helpers.ts'
 import { parseRegistryAuth } from './credentials/registry-auth.ts'
 import { scopesOf } from './credentials/scopes.ts'
 
@@ -24,6 +25,8 @@ export interface DockerCredentialsInput {
   readonly path: string
   /** The user's environment. Helpers get only the variables that they are known to need. */
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Asked for registries that CNB_REGISTRY_AUTH and config.json have nothing for. None by default. */
+  readonly knownHelpers?: readonly KnownHelper[] | undefined
   readonly warn?: Warn
   /** In milliseconds; 30 seconds by default. */
   readonly helperTimeout?: number
@@ -53,21 +56,31 @@ export function dockerCredentials(input: DockerCredentialsInput): Credentials {
     return asking
   }
 
+  const configured = async (file: string, scopes: readonly string[], signal?: AbortSignal) => {
+    config ??= readDockerConfig(file, input.warn)
+    const { auths, where, helperFor } = await config
+    for (const scope of scopes) {
+      const helper = helperFor(scope)
+      const kept = helper === undefined ? undefined : await ask(helper, scope, where, signal)
+      const found = kept ?? findAuth(auths, scope, where)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
   return {
     async find(name, signal) {
       signal?.throwIfAborted()
       const scopes = scopesOf(name)
       const given = parseRegistryAuth(input.registryAuth, scopes)
-      if (given !== undefined || input.dockerConfig === undefined) return given
-      config ??= readDockerConfig(input.dockerConfig, input.warn)
-      const { auths, where, helperFor } = await config
-      for (const scope of scopes) {
-        const helper = helperFor(scope)
-        const kept = helper === undefined ? undefined : await ask(helper, scope, where, signal)
-        const found = kept ?? findAuth(auths, scope, where)
-        if (found !== undefined) return found
-      }
-      return undefined
+      const { dockerConfig, knownHelpers = [], environment = {} } = input
+      if (given !== undefined) return given
+      const found = dockerConfig === undefined ? undefined : await configured(dockerConfig, scopes, signal)
+      if (found !== undefined) return found
+      const registry = scopes.at(-1) as string
+      const program = programFor(knownHelpers, registry)
+      if (program !== undefined) return ask(program, registry, '--credential-helpers', signal)
+      return gitlabLogin(knownHelpers, registry, environment)
     },
   }
 }

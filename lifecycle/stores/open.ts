@@ -74,7 +74,7 @@ export class Stores implements AsyncDisposable {
 
   /** @param packing of the layers that are made for destinations; a stack's layers stay gzip */
   constructor(settings: StoreSettings, reporter: Reporter, packing: Packing = {}) {
-    const { environment, registryAuth, dockerConfig } = settings
+    const { environment, registryAuth, dockerConfig, knownHelpers } = settings
     this.#settings = settings
     this.#transports = settings.transports ?? transports
     this.#reporter = reporter
@@ -87,6 +87,7 @@ export class Stores implements AsyncDisposable {
       environment,
       warn: text => reporter.event({ type: 'warning', text }),
       registryAuth,
+      knownHelpers,
     })
     this.credentials = new FoundCredentials(credentials)
   }

@@ -4,6 +4,7 @@ import type { Platform } from '../image/manifest.ts'
 import type { Reference } from '../image/reference.ts'
 import type { Credentials } from './credentials.ts'
 import type { Registries } from './registry-settings.ts'
+import type { KnownHelper } from './credentials/known-helpers.ts'
 import type { ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
 
 /** Settings of the user's machine for opening stores. */
@@ -20,6 +21,8 @@ export interface StoreSettings {
   readonly dockerConfig: string
   /** CNB_REGISTRY_AUTH (platform.md, "Registry Authentication"). */
   readonly registryAuth?: string
+  /** Credential helpers that are asked without an entry in config.json; none by default. */
+  readonly knownHelpers?: readonly KnownHelper[] | undefined
   /** Path of the Docker or Podman API's socket. */
   readonly dockerSocket: string
   /** PEM file with the machine's certificate authorities, which replace a sandbox's own. */

@@ -127,6 +127,16 @@ describe('executor: a job of kaniko’s', () => {
     expect(map('--no-push', '--log-timestamp').options.logTimestamps).toBe(true)
   })
 
+  it('asks credential helpers as it is told', () => {
+    const helpers = (...argv: string[]) => map('--no-push', ...argv).knownHelpers
+    expect(helpers()).toEqual(['gitlab'])
+    expect(helpers('--credential-helpers=')).toEqual([])
+    expect(helpers('--credential-helpers', 'ecr', '--credential-helpers=google,acr')).toEqual(['ecr', 'google', 'acr'])
+    const { knownHelpers, notes } = map('--no-push', '--credential-helpers=env,gitlab')
+    expect(knownHelpers).toEqual(['gitlab'])
+    expect(notes).toEqual([expect.stringContaining('CNB_REGISTRY_AUTH')])
+  })
+
   it('compresses as it is told', () => {
     const compression = (...argv: string[]) => {
       const { compression, compressionLevel } = map('--no-push', ...argv).options
@@ -162,6 +172,10 @@ describe('executor: bad input', () => {
     [['--no-push', '--verbosity=loud'], 'usage: --verbosity "loud" is not known'],
     [['--no-push', '--log-format=xml'], 'usage: --log-format "xml" is not known'],
     [['--no-push', '--compression=xz'], 'usage: --compression "xz" is not a known compression'],
+    [
+      ['--no-push', '--credential-helpers=vault'],
+      'usage: --credential-helpers "vault" is not a known credential helper',
+    ],
     [['--no-push', '--push-retry=-1'], 'usage: --push-retry "-1" is not a number of retries'],
     [['--no-push', '-d=r.test/x', '--cache', '--cache-ttl=soon'], 'usage: --cache-ttl "soon" is not a duration'],
     [['--no-push', '--registry-map=x'], 'usage: --registry-map "x" does not name a registry'],

@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { BaleError } from '../../lifecycle/errors.ts'
 import { type DockerCredentialsInput, anonymous, dockerCredentials } from '../../lifecycle/stores/credentials.ts'
+import { failureOf } from '../helpers/failure.ts'
 import { refusal, secret } from '../helpers/registry/set-up.ts'
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
@@ -428,5 +429,47 @@ describe('credential helpers', () => {
     const all = credentials({ environment: { HOME: dir } })
     expect(await refusal(all.find('a.example.com'))).toContain('failed with exit code 1')
     expect(await all.find('a.example.com')).toEqual(ann)
+  })
+})
+
+describe('helpers that need no entry in config.json', () => {
+  const ecr = '123456789012.dkr.ecr.eu-central-1.amazonaws.com'
+
+  it.each([
+    ['ecr', 'ecr-login', ecr],
+    ['ecr', 'ecr-login', 'public.ecr.aws'],
+    ['google', 'gcr', 'eu.gcr.io'],
+    ['google', 'gcr', 'europe-west1-docker.pkg.dev'],
+    ['acr', 'acr-env', 'team.azurecr.io'],
+  ] as const)('%s asks docker-credential-%s for %s', async (name, program, registry) => {
+    const { credentials } = home({}, { [program]: answering('ann') })
+    expect(await credentials({ knownHelpers: [name] }).find(`${registry}/app`)).toEqual(ann)
+    expect(await credentials().find(`${registry}/app`)).toBeUndefined()
+  })
+
+  it('are not asked for other registries, nor for those that config.json has a credential for', async () => {
+    const { credentials } = home({ auths: { [ecr]: entry('bob') } }, { 'ecr-login': 'exit 3', gcr: 'exit 3' })
+    const all = credentials({ knownHelpers: ['ecr', 'google', 'acr', 'gitlab'] })
+    for (const name of ['registry.test/app', 'ecr.amazonaws.com.evil.test/app', 'gcr.io.evil.test/app'])
+      expect(await all.find(name), name).toBeUndefined()
+    expect(await all.find(`${ecr}/app`)).toEqual({ kind: 'password', username: 'bob', password: secret })
+  })
+
+  it('name the flag if the program is missing', async () => {
+    const { credentials } = home({})
+    expect(await failureOf(credentials({ knownHelpers: ['ecr'] }).find(`${ecr}/app`))).toMatchObject({
+      code: 'credentials',
+      message: 'the credential helper docker-credential-ecr-login is not in PATH',
+      fix: 'install docker-credential-ecr-login, or remove it from --credential-helpers',
+    })
+  })
+
+  it('gitlab is the login of the job, for its own registry only', async () => {
+    const environment = { CI_REGISTRY: 'registry.test:5050', CI_REGISTRY_USER: 'ann', CI_REGISTRY_PASSWORD: secret }
+    const { credentials } = home({})
+    const job = credentials({ knownHelpers: ['gitlab'], environment })
+    expect(await job.find('registry.test:5050/team/app')).toEqual(ann)
+    expect(await job.find('registry.test/team/app')).toBeUndefined()
+    expect(await credentials({ environment }).find('registry.test:5050/team/app')).toBeUndefined()
   })
 })

@@ -17,6 +17,7 @@ export async function executorCommand(context: CommandContext, call: ExecutorCal
   const changed = {
     ...settings,
     registries,
+    knownHelpers: call.knownHelpers,
     registryAttempts: call.attempts ?? settings.registryAttempts,
     cacheDir: call.cacheDir === undefined ? settings.cacheDir : join(call.cacheDir, 'bale'),
     dockerConfig: usesOwn ? ownConfig : settings.dockerConfig,

@@ -37,7 +37,7 @@ export const kanikoFlags: Readonly<Record<string, Flag>> = {
   'compression-level': mapped('text'),
   context: mapped('text'),
   'context-sub-path': mapped('text'),
-  'credential-helpers': instead('list', 'name credential helpers in credHelpers or credsStore of Docker’s config.json'),
+  'credential-helpers': mapped('list'),
   'custom-platform': mapped('text'),
   destination: mapped('list'),
   'digest-file': mapped('text'),

@@ -1,4 +1,5 @@
 import { BaleError } from '../../errors.ts'
+import { type KnownHelper, knownHelpers } from '../../stores/credentials/known-helpers.ts'
 import type { Registries, RegistrySettings } from '../../stores/registry-settings.ts'
 import { parseRetries } from '../values.ts'
 import { dockerHub, parseReference, repositoryName } from '../../image/reference.ts'
@@ -13,6 +14,7 @@ export interface ExecutorCall {
   /** The settings of registries from the flags. */
   readonly registries: Registries
   readonly attempts: number | undefined
+  readonly knownHelpers: readonly KnownHelper[]
   /** A directory for all caches. */
   readonly cacheDir: string | undefined
   /** For the log: what differs from kaniko. */
@@ -46,6 +48,7 @@ export function mapFlags(flags: Parsed): ExecutorCall {
     options,
     registries: registriesOf(flags),
     attempts: attemptsOf(flags),
+    knownHelpers: helpersOf(flags),
     cacheDir: cache ? flags.text('cache-dir') : undefined,
     notes: notesOf(flags),
   }
@@ -118,6 +121,24 @@ function compressionOf(text: string | undefined): GlobalOptions['compression'] {
   throw new BaleError('usage', `${JSON.stringify(text)} is not a known compression`, {
     where: '--compression',
     fix: 'use gzip or zstd',
+  })
+}
+
+/**
+ * Without the flag, only a GitLab job's own login: kaniko contains the programs of cloud providers, and Bale does not. An empty value
+ * means no helper.
+ */
+function helpersOf(flags: Parsed): readonly KnownHelper[] {
+  if (!flags.names.includes('credential-helpers')) return ['gitlab']
+  const named = flags.list('credential-helpers').flatMap(text => text.split(','))
+  return named.flatMap(name => {
+    if (name === '' || name === 'env') return []
+    const known = knownHelpers.find(helper => helper === name)
+    if (known !== undefined) return [known]
+    throw new BaleError('usage', `${JSON.stringify(name)} is not a known credential helper`, {
+      where: '--credential-helpers',
+      fix: `use ${knownHelpers.join(', ')}; name any other one in credHelpers of Docker’s config.json`,
+    })
   })
 }
 
@@ -197,6 +218,8 @@ function notesOf(flags: Parsed): string[] {
   return flags.names.flatMap(name => {
     const fate = kanikoFlags[name]?.fate
     if (name === 'build-arg') return ['--build-arg: buildpacks get build arguments as variables, at build time only']
+    if (name === 'credential-helpers' && flags.list(name).some(text => text.split(',').includes('env')))
+      return ['--credential-helpers env: Bale does not read its variables; set CNB_REGISTRY_AUTH instead']
     return typeof fate === 'object' ? [`--${name}: ${fate.instead}`] : []
   })
 }
