@@ -139,6 +139,9 @@ async function provideModules(context: BuildContext, project: DenoProject, deno:
             : undefined,
       })
       await tidy(dir, lock !== undefined)
+      // Deno takes npm packages from node_modules if it has created that folder.
+      if (nodeModules && (await app.hasDirectory('node_modules/.deno')))
+        await rm(join(dir, 'npm'), { recursive: true, force: true })
       return { env: { launch: { DENO_DIR: byDefault(dir) } } }
     },
     sbom: () => Promise.resolve(lock === undefined ? [] : lockedPackages(lock)),

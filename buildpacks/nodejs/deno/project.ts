@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { type App, shellQuote } from '../../sdk/index.ts'
 import { type Table, tableOf } from '../../sdk/tables.ts'
 import type { PackageJson } from '../package-json.ts'
@@ -15,6 +16,8 @@ export interface DenoProject {
   readonly nodeModules: boolean
   /** The start file, if a file starts. */
   readonly entry: string | undefined
+  /** The start file exports a handler for `deno serve`, instead of starting a server. */
+  readonly exportsHandler: boolean
 }
 
 const configs = ['deno.json', 'deno.jsonc']
@@ -46,6 +49,7 @@ export async function findDeno(app: App, json: PackageJson | undefined): Promise
       others !== undefined || json.packageManager !== undefined || (start !== undefined && !/^deno\s/.test(start))
     if (isNode && tasks['start'] === undefined) return undefined
   }
+  const entry = await app.firstOf(entries)
   return {
     config,
     lockFile: settings['lock'] === false ? undefined : lock,
@@ -55,8 +59,18 @@ export async function findDeno(app: App, json: PackageJson | undefined): Promise
       settings['nodeModulesDir'] === 'manual' ||
       settings['nodeModulesDir'] === true ||
       json !== undefined,
-    entry: await app.firstOf(entries),
+    entry,
+    exportsHandler: entry !== undefined && isHandler((await app.read(entry)) ?? '', entry, Object.values(tasks)),
   }
+}
+
+/** `deno init --serve` writes such a file, and only a task "dev" for it. */
+function isHandler(source: string, entry: string, tasks: readonly string[]): boolean {
+  if (/\bDeno\.serve\s*\(/.test(source) || !/^export\s+default\b/m.test(source)) return false
+  const isServed = tasks.some(
+    task => servesFile.test(task) && task.split(/\s+/).some(word => posix.normalize(word) === entry),
+  )
+  return isServed || /^export\s+default\s*\{[^]*?\bfetch\b/m.test(source)
 }
 
 /** Tasks are texts, or tables with a command. */
@@ -76,10 +90,22 @@ function parseJsonc(text: string, where: string): Table {
   return parseYaml(bare.replaceAll('\t', ' '), where)
 }
 
+const servesFile = /\bdeno\s+serve\s/
+
+/** The port of `deno serve`, which does not read PORT. */
+const serveAddress = 'DENO_SERVE_ADDRESS="${DENO_SERVE_ADDRESS:-tcp:0.0.0.0:$PORT}"'
+
 /** The start command: the task "start", else a file with a usual name, whose modules are in the image. */
-export function denoStart({ tasks, entry, lockFile }: DenoProject): Start | undefined {
-  if (tasks['start']?.trim()) return { command: 'deno task start', why: 'the task start' }
+export function denoStart({ tasks, entry, exportsHandler, lockFile }: DenoProject): Start | undefined {
+  const task = tasks['start']?.trim()
+  if (task) {
+    const needsPort = servesFile.test(task) && !/\s--(port|host)\b/.test(task)
+    return { command: needsPort ? `${serveAddress} deno task start` : 'deno task start', why: 'the task start' }
+  }
   if (entry === undefined) return undefined
   const frozen = lockFile === undefined ? '' : ' --frozen'
-  return { command: `deno run --allow-all --cached-only${frozen} ${shellQuote(entry)}`, why: `${entry} is there` }
+  const options = `--allow-all --cached-only${frozen}`
+  return exportsHandler
+    ? { command: `deno serve ${options} --port "$PORT" ${shellQuote(entry)}`, why: `${entry} exports a handler` }
+    : { command: `deno run ${options} ${shellQuote(entry)}`, why: `${entry} is there` }
 }

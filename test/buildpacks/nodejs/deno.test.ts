@@ -98,7 +98,46 @@ describe('Deno', () => {
     const { project, commands } = await denoProject({ 'deno.json': JSON.stringify({ tasks }), 'deno.lock': lock })
     const { launch } = await project.build()
     expect(commands).toEqual(['deno install --frozen', 'deno task build'])
-    expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', 'deno task start', 'bash'] }] })
+    const address = 'DENO_SERVE_ADDRESS="${DENO_SERVE_ADDRESS:-tcp:0.0.0.0:$PORT}"'
+    expect(launch).toMatchObject({ processes: [{ command: ['bash', '-c', `${address} deno task start`, 'bash'] }] })
+  })
+
+  it.each(['deno run -A main.ts', 'deno serve --port 9000 main.ts'])('leaves the port to the task %s', async start => {
+    const { project } = await denoProject({ ...app, 'deno.jsonc': JSON.stringify({ tasks: { start } }) })
+    expect((await project.build()).output).toContain('Starts with: deno task start (')
+  })
+
+  it.each<[string, string, object]>([
+    ['has a function fetch', 'export default {\n  fetch() { return new Response() },\n}', {}],
+    ['a task serves', 'export default app', { dev: 'deno serve --watch ./main.ts' }],
+  ])('serves a start file without a task "start" on PORT, if its default export %s', async (_name, source, tasks) => {
+    const files = { ...app, 'main.ts': source, 'deno.jsonc': JSON.stringify({ tasks }) }
+    const { project } = await denoProject(files)
+    expect((await project.build()).output).toContain(
+      'Starts with: deno serve --allow-all --cached-only --frozen --port "$PORT" main.ts (main.ts exports a handler)',
+    )
+  })
+
+  it.each<[string, string]>([
+    ['starts its server', 'export default { fetch }\nDeno.serve(fetch)'],
+    ['exports something else', 'export default app'],
+  ])('runs a start file that %s', async (_name, source) => {
+    const { project } = await denoProject({ ...app, 'main.ts': source })
+    expect((await project.build()).output).toContain('Starts with: deno run ')
+  })
+
+  it.each([true, false])('holds each npm package once, in node_modules if Deno created it: %s', async creates => {
+    const { project } = await denoProject({
+      ...app,
+      'package.json': '{}',
+      ...(creates && { 'node_modules/.deno/is-odd/index.js': '' }),
+    })
+    await project.build()
+    const kept = project.read('layers/deno-modules/npm/r/is-odd/3.0.1/index.js').then(
+      () => true,
+      () => false,
+    )
+    expect(await kept).toBe(!creates)
   })
 
   it.each<[string, Tree, Record<string, string>, string]>([
