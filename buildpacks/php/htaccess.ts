@@ -5,6 +5,8 @@ import { type App, escapeRegExp } from '../sdk/index.ts'
 /** The effect of .htaccess files, which nginx does not read, on the served directory. */
 export interface Htaccess {
   readonly denied: readonly DeniedDirectory[]
+  /** Files that a `<Files>` block denies in a served directory: `/xmlrpc.php`. */
+  readonly deniedFiles: readonly string[]
   /** Files with rules that have no effect. */
   readonly lost: readonly string[]
 }
@@ -30,6 +32,7 @@ const rules =
  */
 export async function readHtaccess(app: App, root: string): Promise<Htaccess> {
   const denied: DeniedDirectory[] = []
+  const deniedFiles: string[] = []
   const lost: string[] = []
   const waiting = ['']
   for (let dir = waiting.pop(); dir !== undefined; dir = waiting.pop()) {
@@ -40,32 +43,71 @@ export async function readHtaccess(app: App, root: string): Promise<Htaccess> {
       const name = posix.join(root, dir, entry.name)
       const text = ((await app.read(name)) ?? '').replaceAll('\r', '')
       const whole = text.replaceAll(/<(Files\w*|Limit\w*|Directory\w*)\b[\s\S]*?<\/\1>/gi, '')
-      if (dir !== '' && closed.test(whole))
-        denied.push({ dir: `${dir}/`, granted: await grantedFiles(app, root, dir, text) })
-      else if (rules.test(text)) lost.push(name)
+      const blocks = blocksOf(text)
+      if (dir !== '' && closed.test(whole)) {
+        const granted = (await filesWhere(app, root, dir, blocks, true)).filter(path => !path.endsWith('.php'))
+        denied.push({ dir: `${dir}/`, granted })
+        continue
+      }
+      const found = await filesWhere(app, root, dir, blocks, false)
+      deniedFiles.push(...found)
+      // Files of such a name may appear at run time.
+      const isLost = blocks.some(
+        ({ grants, matches }) =>
+          !grants && !hiddenNames.some(matches) && !found.some(path => matches(posix.basename(path))),
+      )
+      if (rules.test(text) || isLost) lost.push(name)
     }
   }
-  return { denied: denied.toSorted((a, b) => (a.dir < b.dir ? -1 : 1)), lost: lost.toSorted() }
+  const closedFiles = new Set(deniedFiles.toSorted())
+  return {
+    denied: denied
+      .map(each => ({ ...each, granted: each.granted.filter(path => !closedFiles.has(path)) }))
+      .toSorted((a, b) => (a.dir < b.dir ? -1 : 1)),
+    deniedFiles: [...closedFiles],
+    lost: lost.toSorted(),
+  }
 }
 
-/** The files below a denied directory that the last `<Files>` block with their name grants (httpd.apache.org, "How the sections are merged"). */
-async function grantedFiles(app: App, root: string, dir: string, text: string): Promise<string[]> {
-  const blocks = [...text.matchAll(filesBlock)].flatMap(([, kind, tilde, quoted, bare, body = '']) => {
+/** A `<Files>` block that grants or denies access. */
+interface FilesBlock {
+  readonly matches: (name: string) => boolean
+  readonly grants: boolean
+}
+
+/** Names that are never served, whatever a block says. */
+const hiddenNames = ['.htaccess', '.htpasswd', '.env', '.git']
+
+function blocksOf(text: string): FilesBlock[] {
+  return [...text.matchAll(filesBlock)].flatMap(([, kind, tilde, quoted, bare, body = '']) => {
     const matches = nameMatcher(quoted ?? bare ?? '', kind?.toLowerCase() === 'filesmatch' || tilde !== undefined)
     const decides = open.test(body) || closed.test(body)
     return matches !== undefined && decides ? [{ matches, grants: open.test(body) }] : []
   })
-  if (!blocks.some(({ grants }) => grants)) return []
+}
+
+/**
+ * The files below a directory for which the last block with their name grants, or denies, access (httpd.apache.org, "How the sections
+ * are merged").
+ */
+async function filesWhere(
+  app: App,
+  root: string,
+  dir: string,
+  blocks: readonly FilesBlock[],
+  grants: boolean,
+): Promise<string[]> {
+  if (!blocks.some(block => block.grants === grants)) return []
   const found: string[] = []
   const waiting = [dir]
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
     const entries = await readdir(app.at(root, at), { withFileTypes: true })
-    // Such a directory has access rules of its own.
-    if (at !== dir && entries.some(({ name }) => name === '.htaccess')) continue
+    // To grant nothing that the rules of a directory below deny.
+    if (grants && at !== dir && entries.some(({ name }) => name === '.htaccess')) continue
     for (const entry of entries) {
-      const isPlain = entry.isFile() && !/^\.|\.php/i.test(entry.name)
+      if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
       if (entry.isDirectory()) waiting.push(`${at}/${entry.name}`)
-      else if (isPlain && blocks.findLast(({ matches }) => matches(entry.name))?.grants)
+      else if (entry.isFile() && blocks.findLast(({ matches }) => matches(entry.name))?.grants === grants)
         found.push(`${at}/${entry.name}`)
     }
   }

@@ -17,6 +17,7 @@ export interface ConfigInput {
   /** The build adds more files later. Only the names of bundles are known to change with their contents. */
   readonly builtLater: boolean
   readonly denied: readonly DeniedDirectory[]
+  readonly deniedFiles: readonly string[]
   /** The application's own parts of the `server` block: `location` blocks. */
   readonly own: readonly { readonly name: string; readonly text: string }[]
 }
@@ -64,10 +65,30 @@ function http({ files }: ConfigInput): string[] {
   ]
 }
 
-function server({ web, root, framework, vendorDir, forceHttps, builtLater, denied, own }: ConfigInput): string[] {
+function server({
+  web,
+  root,
+  framework,
+  vendorDir,
+  forceHttps,
+  builtLater,
+  denied,
+  deniedFiles,
+  own,
+}: ConfigInput): string[] {
   const ownTexts = own.map(({ name, text }) => `# ${name}\n${text.trim()}`)
   const has = (location: string) =>
     ownTexts.some(text => new RegExp(`^[^#\\n]*\\blocation\\s+${location}\\s*\\{`, 'm').test(text))
+  // nginx refuses two of the same: the application's own one wins.
+  const closing = [
+    ...denied.map(({ dir }) => ({ modifier: '^~', path: dir, effect: 'return 404;' })),
+    ...denied.flatMap(({ granted }) => granted.map(path => ({ modifier: '=', path, effect: 'try_files $uri =404;' }))),
+    ...deniedFiles.map(path => ({ modifier: '=', path, effect: 'return 404;' })),
+    // A PHP file also runs for paths below its own.
+    ...deniedFiles.filter(isPhp).map(path => ({ modifier: '^~', path: `${path}/`, effect: 'return 404;' })),
+  ]
+    .filter(({ modifier, path }) => !has(`${escapeRegExp(modifier)}\\s*["']?${escapeRegExp(path)}["']?`))
+    .map(({ modifier, path, effect }) => `location ${modifier} ${quoted(path)} { ${effect} }`)
   const otherwise = web.hasIndex ? '/index.php$is_args$args' : '=404'
   const hidden = hiddenPatterns(web, vendorDir).map(pattern => `location ~* ${quotedPattern(pattern)} { return 404; }`)
   return [
@@ -82,8 +103,7 @@ function server({ web, root, framework, vendorDir, forceHttps, builtLater, denie
     // Settings, version histories and secrets.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
     ...hidden,
-    ...denied.map(({ dir }) => `location ^~ ${quoted(dir)} { return 404; }`),
-    ...denied.flatMap(({ granted }) => granted.map(path => `location = ${quoted(path)} { try_files $uri =404; }`)),
+    ...closing,
     ...(takesUploads.has(framework ?? '') ? [`location ~* "${uploadedPrograms}" { return 404; }`] : []),
     ...ownTexts,
     ...(builtLater ? [bundlesLocation(otherwise)] : []),
@@ -109,6 +129,8 @@ export function hiddenPatterns({ dir }: Web, vendorDir: string | undefined): rea
   if (dir !== '.') return []
   return [...privateFiles, ...(vendorDir === undefined ? [] : [`^/${escapeRegExp(vendorDir)}/`])]
 }
+
+const isPhp = (path: string) => path.endsWith('.php')
 
 const quotedPattern = (pattern: string) => `"${pattern.replaceAll('"', '\\"')}"`
 

@@ -19,7 +19,7 @@ import {
 import { apacheConfig, ownApacheFiles } from './apache.ts'
 import type { Framework } from './frameworks.ts'
 import { startsApache } from './heroku.ts'
-import { type DeniedDirectory, readHtaccess } from './htaccess.ts'
+import { type Htaccess, readHtaccess } from './htaccess.ts'
 import { hiddenPatterns, serverConfig } from './nginx-config.ts'
 import { publicFiles } from './public-files.ts'
 import type { Php } from './runtime.ts'
@@ -70,7 +70,7 @@ export async function provideServer(
   const nginx = await provideNginx(context, archive)
   const root = app.at(web.dir)
   const own = await ownConfigs(app)
-  const denied = await deniedDirectories(context, web, vendorDir)
+  const { denied, deniedFiles } = await accessRules(context, web, vendorDir)
   const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
   const changing = (framework?.written ?? []).map(dir => `/${posix.relative(web.dir, dir)}/`)
   const files = await publicFiles(
@@ -89,6 +89,7 @@ export async function provideServer(
     forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
     builtLater: context.plan.some(({ name }) => name === composerPackages),
     denied,
+    deniedFiles,
     own: own.server,
   })
   const texts = {
@@ -161,14 +162,18 @@ async function provideApacheServer(context: BuildContext, archive: DebianArchive
 }
 
 /** Directories that a .htaccess file denies. Warns of other rules in such files. */
-async function deniedDirectories(
+async function accessRules(
   { app, log }: BuildContext,
   web: Web,
   vendorDir: string | undefined,
-): Promise<readonly DeniedDirectory[]> {
-  const { denied, lost } = await readHtaccess(app, web.dir)
+): Promise<Pick<Htaccess, 'denied' | 'deniedFiles'>> {
+  const { denied, deniedFiles, lost } = await readHtaccess(app, web.dir)
   const directories = denied.map(({ dir, granted }) => (granted.length === 0 ? dir : `${dir} (except what it grants)`))
   if (denied.length > 0) log.info(`Not served, as .htaccess denies access: ${directories.join(', ')}`)
+  if (deniedFiles.length > 0)
+    log.info(
+      `Not served, as .htaccess denies access: ${deniedFiles.slice(0, 5).join(', ')}${deniedFiles.length > 5 ? ` and ${deniedFiles.length - 5} more files` : ''}`,
+    )
   const [first, ...others] = lost
   if (first !== undefined) {
     const more = others.length === 0 ? '' : ` and ${others.length} more like it`
@@ -179,7 +184,8 @@ async function deniedDirectories(
   }
   const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
   const isHidden = (path: string) => hidden.some(pattern => pattern.test(path))
-  return denied.map(({ dir, granted }) => ({ dir, granted: granted.filter(path => !isHidden(path)) }))
+  const served = denied.map(({ dir, granted }) => ({ dir, granted: granted.filter(path => !isHidden(path)) }))
+  return { denied: served, deniedFiles }
 }
 
 /** Makes both programs check their configuration, if the application contributes to it: an error fails the build. */
@@ -260,11 +266,12 @@ async function providePhpServer(context: BuildContext, input: ServerInput): Prom
   const { app, layer, log } = context
   const { web, memoryLimit, vendorDir } = input
   const root = app.at(web.dir)
-  const denied = await deniedDirectories(context, web, vendorDir)
+  const { denied, deniedFiles } = await accessRules(context, web, vendorDir)
   const patterns = [
     '/\\.(?!well-known(/|$))',
     ...hiddenPatterns(web, vendorDir),
     ...denied.map(({ dir }) => `^${escapeRegExp(dir)}`),
+    ...deniedFiles.map(path => `^${escapeRegExp(path)}(/|$)`),
   ]
   const granted = denied.flatMap(each => each.granted)
   const router = `<?php

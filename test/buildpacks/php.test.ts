@@ -521,6 +521,7 @@ describe('the configuration of nginx', () => {
     forceHttps: false,
     builtLater: false,
     denied: [],
+    deniedFiles: [],
     own: [],
   }
 
@@ -553,20 +554,37 @@ describe('the configuration of nginx', () => {
       expect(hidden(path), path).toBe(false)
   })
 
-  it('closes directories that a .htaccess closes, and tells of rules that are lost', async () => {
+  it('closes directories and files that a .htaccess closes, and tells of rules that are lost', async () => {
     const app = await appOf({
       '.htaccess': 'RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]\n',
       'data/.htaccess': 'Deny from all\n',
       'a "b/.htaccess': '<IfModule mod_authz_core.c>\r\n  Require all denied\r\n</IfModule>\r\n',
-      'open/.htaccess': '<Files "x.txt">\nRequire all denied\n</Files>\n',
+      'open/.htaccess':
+        '<Files "x.txt">\nRequire all denied\n</Files>\n<FilesMatch "^\\.ht">\nDeny from all\n</FilesMatch>\n',
+      'open/in/x.txt': '',
+      'open/y.txt': '',
+      'logs/.htaccess': '<Files "*.log">\nRequire all denied\n</Files>\n',
+      'rpc/.htaccess': '<Files xmlrpc.php>\nDeny from all\n</Files>\n',
+      'rpc/xmlrpc.php': '',
       'old/.htaccess': 'Redirect 301 /a /b\n',
     })
     const found = await readHtaccess(app, '.')
     const denied = ['/a "b/', '/data/'].map(dir => ({ dir, granted: [] }))
-    expect(found).toEqual({ denied, lost: ['old/.htaccess'] })
-    const { server } = serverConfig({ ...input, denied: found.denied, web: { dir: '.', why: '', hasIndex: true } })
+    expect(found).toEqual({
+      denied,
+      deniedFiles: ['/open/in/x.txt', '/rpc/xmlrpc.php'],
+      lost: ['logs/.htaccess', 'old/.htaccess'],
+    })
+    const { server } = serverConfig({ ...input, ...found, web: { dir: '.', why: '', hasIndex: true } })
     expect(server).toContain('location ^~ "/data/" { return 404; }\n')
     expect(server).toContain('location ^~ "/a \\"b/" { return 404; }\n')
+    expect(server).toContain('location = "/open/in/x.txt" { return 404; }\n')
+    expect(server).toContain('location ^~ "/rpc/xmlrpc.php/" { return 404; }\n')
+    const own = [
+      { name: 'x-server.conf', text: 'location = /open/in/x.txt { deny all; }\nlocation ^~ "/data/" { deny all; }' },
+    ]
+    const both = serverConfig({ ...input, ...found, own, web: { dir: '.', why: '', hasIndex: true } }).server
+    expect(both.match(/location \S+ "?\/(?:open\/in\/x\.txt|data\/)"? /g)).toHaveLength(2)
   })
 
   it('serves the files that a .htaccess grants in a directory that it closes, but runs no PHP file there', async () => {
