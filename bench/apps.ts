@@ -1,5 +1,5 @@
 // What images of test/apps cost: their size, the time of builds and of the start. `npm run figures` prints the table; `-- --write` puts it
-// into docs/figures.md, `-- node- go-module` measures the apps whose names begin so. Nothing else is to run meanwhile.
+// into docs/figures.md, `-- node- go-module` measures the apps whose names begin so. Run nothing else on the machine at that time.
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
@@ -88,7 +88,7 @@ async function timeToAnswer(image: string, { http, process: type }: TestApp['exp
   }
 }
 
-/** A line that changes nothing but the file. */
+/** A line that changes the file but not what the program does. */
 function comment(file: string): string {
   const ending = extname(file)
   if (['.ex', '.exs', '.py', '.rb', '.sh', '.toml', '.txt', '.yml'].includes(ending)) return '\n# changed\n'
@@ -122,7 +122,7 @@ function markdown(all: readonly Figures[]): string {
   ].join('\n')
 }
 
-/** Replaces what is between the two comments. */
+/** Replaces the text between the two comments. */
 function writeInto(file: string, text: string): void {
   const [before, after] = ['<!-- npm run figures -- --write -->', '<!-- end -->']
   const document = readFileSync(file, 'utf8')

@@ -1,19 +1,19 @@
 import type { Tree } from './tree.ts'
 
-/** What the pieces measure with. */
+/** The tools that all measurements share. */
 export interface Bench {
   /** Empty at first; commands run in it. */
   readonly dir: string
   readonly root: string
   readonly runs: number
-  /** The largest inputs, which take minutes, as well. */
+  /** Also measures the largest inputs, which take minutes. */
   readonly full: boolean
-  /** A node_modules; made when first asked for. */
+  /** A node_modules; made on first use. */
   readonly tree: () => Tree
   /** The command that runs a task of bench/task.ts. */
   readonly task: (...args: string[]) => string
-  /** HOST:PORT of a registry on this machine; started when first asked for. */
+  /** HOST:PORT of a registry on this machine; started on first use. */
   readonly registry: () => Promise<string>
-  /** What is to be stopped at the end, and not before: stopping a daemon deletes what it has. */
+  /** Programs to stop at the end. Stopping a daemon earlier would delete its data. */
   readonly ends: AsyncDisposableStack
 }

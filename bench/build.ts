@@ -5,7 +5,7 @@ import type { Bench } from './bench.ts'
 import { type Row, compare, progress, quote, shell } from './measure.ts'
 import { startPeers } from './peers.ts'
 
-/** Makes a layer of a tree that is beside it, and leaves one that was restored alone but for one file. */
+/** Makes a layer from the tree beside the buildpack. In a restored layer, it changes only one file. */
 const buildpackToml = `api = "0.12"
 [buildpack]
 id = "bench/tree"
@@ -21,21 +21,21 @@ printf '[types]\\nlaunch = true\\ncache = true\\n' >"$1/tree.toml"
 `
 
 /**
- * Whole builds with a layer of that tree, pushed to a registry on this machine, beside those of other builders: Bale's has
- * the export in it, and more.
+ * Compares whole builds with a layer of that tree, pushed to a registry on this machine, with those of other builders. Bale's
+ * time includes the export and the other phases.
  */
 export async function buildRows(bench: Bench): Promise<Row[]> {
   const { dir, runs, tree } = bench
   const registry = await bench.registry()
   const { peers, missing } = await startPeers(bench, registry)
   const build = await prepareBuild(bench)
-  // Each round builds what no round before it has, under a name of its own: nobody knows its layer, nor does the registry.
-  // The contexts and the buildpack's tree are hard links, in which an edit shows.
+  // Each round builds a new tree under a new name, so no cache and no registry has its layer.
+  // The contexts and the buildpack's tree are hard links, so an edit changes all of them.
   const edit = `echo "$RANDOM$RANDOM" >>${quote(tree().path)}/copy-0/typescript/package.json`
   const fresh = `test -e "$ROUND/context" || cp -al ${quote(tree().path)} "$ROUND/context"; ${edit}`
   const bale = (args = ''): string => build('"$ROUND/cache"', `${registry}/\${ROUND##*/}/bale`, `--quiet ${args}`)
   const [cold, again, edited] = ['bale build, cold', 'bale build, nothing changed', 'bale build, one file changed']
-  // The first build makes the stack, and bundles what changed.
+  // The first build makes the stack, and bundles changed sources.
   const verbose = build('cache', `${registry}/restore`, '--verbose')
   const moved = await restored('restore phase, from a cache directory', runs, () => shell(verbose, dir))
   const rows = await compare('build', dir, runs, [
@@ -64,13 +64,13 @@ async function prepareBuild({ dir, tree, root }: Bench) {
   const stack = join(root, 'stacks/trixie')
   const toml = `[[buildpacks]]\nuri = "."\n[[order]]\n[[order.group]]\nid = "bench/tree"\n[stack]\nuri = "${stack}"\n`
   writeFileSync(join(builder, 'builder.toml'), toml)
-  // The stack is the user's; caches are the bench's own.
+  // The builds use the user's stack, but separate caches.
   const data = process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share')
   return (cache: string, image: string, args: string): string =>
     `XDG_DATA_HOME=${quote(data)} XDG_CACHE_HOME=${cache} ${quote(join(root, 'bin/bale'))} build ${image} --publish --path app --builder builder ${args}`
 }
 
-/** What builds say of their restore phase: the median. The first one has nothing to restore. */
+/** The median duration of the restore phase, as the builds print it. Skips the first build, which restores nothing. */
 async function restored(name: string, runs: number, build: () => Promise<string>): Promise<Row> {
   const all: number[] = []
   for (let run = 0; run <= runs; run++) {

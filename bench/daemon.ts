@@ -2,7 +2,7 @@ import { startDocker } from '../test/helpers/daemons.ts'
 import type { Bench } from './bench.ts'
 import { type Row, shell } from './measure.ts'
 
-/** What is sent to a Docker daemon: a layer once, and not again when another one is added. */
+/** Counts the bytes sent to a Docker daemon: it gets a layer once, and not again when a second layer is added. */
 export async function daemonRows({ dir, tree, task, ends }: Bench): Promise<Row[]> {
   const piece = 'daemon'
   const docker = await startDocker()

@@ -1,7 +1,7 @@
 import type { Bench } from './bench.ts'
 import { type Row, compare, quote, shell } from './measure.ts'
 
-/** A tree becomes a layer, in a file and in a registry on this machine. */
+/** Measures making a layer from a tree, in a file and in a registry on this machine. */
 export async function exportRows({ dir, runs, tree, task, registry }: Bench): Promise<Row[]> {
   const host = await registry()
   const path = quote(tree().path)
@@ -9,7 +9,7 @@ export async function exportRows({ dir, runs, tree, task, registry }: Bench): Pr
   const cold = 'export to a registry, gzip'
   const push = (compression: string): string =>
     `${task('push', compression)} "$ROUND/${compression}" ${host}/\${ROUND##*/}/${compression} ${path}`
-  // Whoever makes a new blob of a layer must hash its tar and send it, on two processors both at once.
+  // Any program that makes a new blob must hash the tar and send it. On two processors, both run at once.
   await shell(`tar -C ${path} -cf tar.tar . && gzip -1 <tar.tar >blob && sha256sum blob | cut -c-64 >blob.hex`, dir)
   const floor = `sha256sum tar.tar >/dev/null & ${task('send')} ${host}/\${ROUND##*/}/floor blob "$(cat blob.hex)" && wait $!`
   return compare('export', dir, runs, [

@@ -1,5 +1,5 @@
-// What Bale costs, beside tar and other builders on the same machine: medians, and ratios within one run. Progress is told on
-// stderr; everything is kept until the end (measure.ts says why), and goes then, or with Ctrl-C.
+// Measures Bale beside tar and other builders on the same machine: medians, and ratios within one run. Prints progress on
+// stderr. Deletes its files only at the end or after Ctrl-C (measure.ts says why).
 //
 //   npm run bench                                 everything that can be measured here
 //   npm run bench -- export restore               these pieces
@@ -90,7 +90,7 @@ async function measureAll(): Promise<void> {
     runs,
     full: values.full,
     tree: () => (tree ??= makeTree(join(root, 'node_modules'), join(dir, 'tree'), values.small ? 1 : 4)),
-    // Compiled once, as the program is that users have.
+    // Compiled once, as in the program that users install.
     task: (...args) =>
       [
         `NODE_COMPILE_CACHE=${quote(join(dir, 'compiled'))}`,

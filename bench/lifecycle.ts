@@ -9,7 +9,7 @@ import { openRegistry, registryStore } from '../lifecycle/stores/registry/store.
 import type { Bench } from './bench.ts'
 import { type Row, type Task, compare, progress, quote, shell } from './measure.ts'
 
-/** Makes a layer of the tree that is mounted at /tree, and leaves a restored one alone. */
+/** Makes a layer from the tree that is mounted at /tree. Does not change a restored layer. */
 const binBuild = `#!/bin/sh
 set -eu
 test -e "$1/tree" || cp -a /tree "$1/tree"
@@ -17,7 +17,7 @@ printf '[types]\\nlaunch = true\\ncache = true\\n' >"$1/tree.toml"
 `
 const buildpackToml = 'api = "0.10"\n[buildpack]\nid = "bench/tree"\nversion = "1.0.0"\n[[targets]]\nos = "linux"\n'
 const orderToml = '[[order]]\n[[order.group]]\nid = "bench/tree"\nversion = "1.0.0"\n'
-/** The buildpacks' user; an ordinary user who measures is it themselves. */
+/** The buildpacks' user. If an ordinary user measures, this is that user. */
 const user = process.geteuid?.() === 0 ? 1000 : (process.geteuid?.() ?? 1000)
 
 type Who = 'Bale' | 'Go'
@@ -25,14 +25,14 @@ type Cache = 'volume' | 'image'
 interface Way {
   readonly tree: string
   readonly cache: Cache
-  /** The five phases as processes of their own, with what is between them in a volume; else creator. */
+  /** True: the five phases run as separate processes and pass files through a volume. False: creator runs. */
   readonly apart: boolean
 }
 
 /**
- * The phase binaries as pack and Tekton start them, beside those of the Go lifecycle: directories for layers, source and cache
- * are mounts of their own, layers and source new for each build. The containers' own start is not in it. Each lifecycle has
- * its own image and cache; the first build of a round finds none of them.
+ * Compares the phase binaries, as pack and Tekton start them, with those of the Go lifecycle. Layers, source and cache are
+ * separate mounts; layers and source are new for each build. The time excludes the start of containers. Each lifecycle has
+ * its own image and cache, which do not exist in the first build of a round.
  */
 export async function lifecycleRows(bench: Bench): Promise<Row[]> {
   const piece = 'lifecycle'
@@ -78,7 +78,7 @@ export async function lifecycleRows(bench: Bench): Promise<Row[]> {
   return compare(piece, dir, runs, tasks)
 }
 
-/** What a builder has besides the phases. */
+/** The files of a builder other than the phases. */
 function prepare(home: string): void {
   const buildpack = join(home, 'buildpacks/bench_tree/1.0.0')
   for (const path of [join(buildpack, 'bin'), join(home, 'platform/env')]) mkdirSync(path, { recursive: true })
@@ -98,7 +98,7 @@ async function pushRunImage({ ends }: Bench, registry: string): Promise<void> {
   await putRunImage(registryStore(parseReference(`${registry}/run`), { registry: opened }), 'latest')
 }
 
-/** A build in `$ROUND/<who>-<way>`, where what lasts is from build to build, with new directories for layers and source. */
+/** A build in `$ROUND/<who>-<way>`, which keeps the cache between builds, with new directories for layers and source. */
 function phases(home: string, who: Who, { tree, cache, apart }: Way, registry: string): string {
   const name = `${who.toLowerCase()}-${cache}-${apart ? 'apart' : 'creator'}-${tree.replace(/.*\//, '')}`
   const kept = cache === 'image' ? '-cache-image $IMAGE-cache' : '-cache-dir /cache'

@@ -4,39 +4,39 @@ import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
-/** Aborted by Ctrl-C: what runs is ended, and nothing else is begun. */
+/** Aborted by Ctrl-C: ends the running task and starts no other. */
 export const stopping = new AbortController()
 
-/** One thing to measure, beside what it is measured against. */
+/** A command to measure, and the task to compare it with. */
 export interface Task {
   readonly name: string
   /** For bash, in the work directory. `$ROUND` is a directory that the tasks of one round have to themselves, empty at first. */
   readonly command: string
-  /** Run before each time, and not measured. */
+  /** Runs before each measurement, and is not measured. */
   readonly before?: string
-  /** It deletes a tree itself: its rounds come after those of the others. */
+  /** The task deletes a tree itself, so its rounds run after those of the others. */
   readonly deletes?: boolean
-  /** The name of another task: the ratio of the two times is what counts. */
+  /** The name of another task. The result is the ratio of the two times. */
   readonly against?: string
-  /** What is compared: wall time unless told. */
+  /** The compared value: wall time by default. */
   readonly by?: 'seconds' | 'peakMB'
-  /** The ratio, or with no `against` the seconds or megabytes, that it should not exceed. */
+  /** The highest acceptable ratio, or without `against` the seconds or megabytes. */
   readonly target?: number
-  /** The ratio that it should not fall below: another builder is to be no faster. */
+  /** The lowest acceptable ratio, so that another builder is not faster. */
   readonly atLeast?: number
 }
 
-/** Medians. `seconds` is wall time; the peak is that of the largest process, in MB. Or something that was counted. */
+/** Medians. `seconds` is wall time; the peak is that of the largest process, in MB. Or a counted value. */
 export interface Row {
   readonly piece: string
   readonly name: string
   readonly seconds?: number
   readonly cpuSeconds?: number
   readonly peakMB?: number
-  /** What the ratio and the target are of, if not wall time. */
+  /** The value that the ratio and the target refer to, if it is not wall time. */
   readonly by?: 'peakMB'
   readonly count?: number
-  /** Of what was counted; or why nothing was measured. */
+  /** The unit of a counted value, or the reason why nothing was measured. */
   readonly note?: string
   readonly against?: string
   readonly ratio?: number
@@ -51,16 +51,16 @@ interface Cost {
   readonly peakMB: number
 }
 
-/** What a round may take of the disk, and not much more: whole builds of three builders. */
+/** The disk space of the largest round: whole builds of three builders. */
 const roundBytes = 12e9
 
 /**
- * Each task so many times, in turn, so that what else the machine does falls on all of them.
+ * Runs each task several times, in turn, so that other load on the machine affects all of them.
  *
- * Nothing is deleted before all pieces are measured. ext4 without a journal gives no inode away that was freed in the last
- * five minutes, and where thousands were, whoever makes a file looks at them all: `tar -x` after `rm -r` takes ten times as
- * long. The same holds for what others deleted before: leave the machine alone for that time, or set TMPDIR to another disk.
- * What a task leaves for later is done before the next one: what Bale deletes when it has ended, and what the disk has to write.
+ * Deletes nothing before all tasks are measured. ext4 without a journal does not reuse an inode for five minutes after it was
+ * freed. After thousands of deletions, creating a file searches all of these inodes: `tar -x` after `rm -r` takes ten times
+ * as long. Earlier deletions by other programs have the same effect: wait five minutes, or set TMPDIR to another disk.
+ * Waits after each task until Bale has deleted its files and the disk has written its data.
  */
 export async function compare(piece: string, dir: string, runs: number, tasks: readonly Task[]): Promise<Row[]> {
   const costs = new Map(tasks.map((task): [Task, Cost[]] => [task, []]))
@@ -108,7 +108,7 @@ export function progress(line: string): void {
 /** Its output. */
 export async function shell(command: string, dir: string): Promise<string> {
   stopping.signal.throwIfAborted()
-  // A process group of its own, so that all of it can be ended.
+  // A separate process group, so that Ctrl-C can end all of its processes.
   const child = spawn('bash', ['-c', `set -o pipefail; ${command}`], {
     cwd: dir,
     detached: true,

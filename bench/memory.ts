@@ -3,11 +3,11 @@ import type { Bench } from './bench.ts'
 import { type Row, compare } from './measure.ts'
 import { makeNoise } from './tree.ts'
 
-/** The most memory that a push takes: of a small layer, a large one, and many at once. */
+/** Measures the peak memory of a push: of a small layer, a large one, and many at once. */
 export async function memoryRows({ dir, runs, full, task, registry }: Bench): Promise<Row[]> {
   const host = await registry()
   const push = (compression: string, ...trees: string[]) => ({
-    // Time does not count here, and a round of the largest would fill the disk.
+    // Time is not measured here, and repeating the largest input would fill the disk.
     before: 'rm -rf memory-cache',
     command: task('push', compression, 'memory-cache', `${host}/memory`, ...trees),
     by: 'peakMB' as const,

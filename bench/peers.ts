@@ -9,11 +9,11 @@ export interface Peer {
   /** The command, for the first build of a round and for those after it. */
   readonly cold: string
   readonly again: string
-  /** It deletes its copies of the tree when it has built. */
+  /** The builder deletes its copies of the tree after the build. */
   readonly deletes: boolean
 }
 
-/** Those that can be had here, and why others cannot. */
+/** The builders that are available on this machine, and the reasons why others are not. */
 export async function startPeers({ dir, ends }: Bench, registry: string) {
   await shell('printf "FROM scratch\\nCOPY . /tree\\n" >Containerfile', dir)
   const args = '-f Containerfile "$ROUND/context"'
@@ -34,13 +34,13 @@ export async function startPeers({ dir, ends }: Bench, registry: string) {
     const client = `DOCKER_BUILDKIT=1 ${program} --host unix://${socketPath}`
     const tag = `${registry}/\${ROUND##*/}/buildkit`
     const build = (flags: string): string => `${client} build -q ${flags} -t ${tag} ${args} && ${client} push -q ${tag}`
-    // Its daemon is the same in all rounds, but what it knows of a context goes by the context's path.
+    // All rounds use the same daemon, but it caches a context by its path.
     peers.push({ name: 'BuildKit', cold: build('--no-cache'), again: build(''), deletes: false })
   } else missing.push('BuildKit: no docker client on PATH builds with it')
   return { peers, missing }
 }
 
-/** Docker's own client has BuildKit in it up to version 22; later ones need a plugin. @returns a word for the shell */
+/** Docker's client includes BuildKit up to version 22; later ones need a plugin. @returns a word for the shell */
 export async function dockerWithBuildKit(socketPath: string, dir: string): Promise<string | undefined> {
   await shell(
     'mkdir -p probe && touch probe/file && printf "FROM scratch\\nCOPY . /probe\\n" >probe.Containerfile',

@@ -10,10 +10,10 @@ import { type Recorded, startRegistry } from '../test/helpers/registry.ts'
 import type { Bench } from './bench.ts'
 import type { Row } from './measure.ts'
 
-/** What a rebase asks of a registry that has both images. */
+/** Counts the requests of a rebase to a registry that has both images. */
 export async function rebaseRows({ ends }: Bench): Promise<Row[]> {
   const server = ends.adopt(await startRegistry(), started => started.close())
-  // Opened anew each time: what was put through a store is known to it, which no process begins with.
+  // Opens a new store each time: a store remembers what was pushed through it, and a new process has no such memory.
   const open = () => {
     const registry = ends.adopt(openRegistry({ registry: server.host, credentials: anonymous }), opened =>
       opened.close(),

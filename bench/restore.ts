@@ -1,7 +1,7 @@
 import type { Bench } from './bench.ts'
 import { type Row, compare, quote, shell } from './measure.ts'
 
-/** A layer becomes a tree. That of a cache directory, which is moved, is measured in whole builds. */
+/** Measures unpacking a layer to a tree. Whole builds measure a cache directory, whose trees are moved. */
 export async function restoreRows({ dir, runs, tree, task, registry }: Bench): Promise<Row[]> {
   const cache = `${await registry()}/cache`
   await shell(`tar -C ${quote(tree().path)} -cf tar.tar . && ${task('keep', cache, tree().path)}`, dir)
@@ -17,7 +17,7 @@ export async function restoreRows({ dir, runs, tree, task, registry }: Bench): P
       target: 2,
     })),
     {
-      // The phase alone: a whole build would delete the tree in the end, which the next one to make files would pay for.
+      // Only the phase: a whole build would delete the tree at its end, and that slows down the next program that creates files.
       name: 'restore from a cache image',
       command: `${task('restore', cache)} "$ROUND/layers" && test -e "$ROUND/layers/bench/tree/copy-0"`,
       against: base,

@@ -9,7 +9,7 @@ import { memoryStorage } from '../test/helpers/memory-storage.ts'
 import type { Bench } from './bench.ts'
 import { type Row, progress, quote, shell } from './measure.ts'
 
-/** What all apps of a team depend on: four fifths of each app's dependencies, by their number. */
+/** The dependencies that all apps of a team share: four fifths of each app's, by number. */
 const common = [
   ...['axios', 'commander', 'compression', 'cors', 'date-fns', 'dotenv', 'express', 'helmet', 'ioredis'],
   ...['jsonwebtoken', 'lodash', 'nanoid', 'pg', 'pino', 'uuid', 'zod'],
@@ -28,7 +28,7 @@ const own = [
   ['moment', 'undici', 'morgan', 'cookie-parser'],
 ]
 
-/** Bytes that ten Node.js apps of one team write into caches of their own, and into one that they share. */
+/** Counts the bytes that ten Node.js apps of one team write into separate caches, and into a shared one. */
 export async function sharingRows(bench: Bench): Promise<Row[]> {
   const piece = 'sharing'
   const apps = own.map((dependencies, n) => ({ dir: join(bench.dir, `team-${n}`), dependencies }))
@@ -91,7 +91,7 @@ async function modulesOf(dirs: readonly string[]): Promise<Moved> {
   return { shared: shared.moved.put, separate }
 }
 
-/** What no cache can be better than, before compression. */
+/** The lowest possible size of a cache, before compression. */
 function leastOf(dirs: readonly string[]): Moved {
   const packages = new Map<string, number>()
   let separate = 0
@@ -122,7 +122,7 @@ function bytesOf(dir: string): number {
   return sum
 }
 
-/** Each app is built on a machine that has nothing, and writes both kinds of caches over HTTP. */
+/** Builds each app on a machine without caches. Each build writes both kinds of caches over HTTP. */
 async function buildsOf({ dir, root }: Bench, apps: readonly string[]): Promise<Moved> {
   const moved = { shared: 0, separate: 0 }
   const server = await startStorage(

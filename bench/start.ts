@@ -1,6 +1,6 @@
-// What a build costs that has nothing to do: `bale build` of an unchanged application of two lines, as a whole process.
-// Beside it an empty Node script, which such a build starts four times: the program, detector, builder and a buildpack.
-// After `npm run dist` also the phase binaries that others run: one's version, and the detection of a trivial application.
+// Measures a build that has nothing to do: `bale build` of an unchanged application of two lines, as a whole process.
+// Compares it with an empty Node script, since such a build starts Node four times: program, detector, builder, buildpack.
+// After `npm run dist`, also measures phase binaries: printing a version, and the detection of a trivial application.
 //
 //   npx node bench/start.ts            9 runs of each
 //   npx node bench/start.ts 21
@@ -22,7 +22,7 @@ try {
     ['bale build, unchanged', [join(root, 'bin/bale'), ...build]],
     ...phases(),
   ]
-  // The first round bundles, makes the stack and warms the caches. In turn, so that the machine's other work falls on all.
+  // The first round bundles, makes the stack and warms the caches. The tasks run in turn, so that other load affects all.
   const times = commands.map((): number[] => [])
   for (let run = -1; run < runs; run++) {
     commands.forEach(([name, argv], i) => {
@@ -42,7 +42,7 @@ try {
   rmSync(work, { recursive: true, force: true })
 }
 
-/** Phase binaries of the distribution, if it is there, as an ordinary user: detector wants one. */
+/** Phase binaries of the distribution, if it is there, as an ordinary user, which detector requires. */
 function phases(): [string, [string, ...string[]]][] {
   const folder = join(root, 'dist', process.arch === 'arm64' ? 'linux-arm64' : 'linux-amd64', 'lifecycle')
   if (!existsSync(folder)) return []

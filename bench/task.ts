@@ -1,4 +1,4 @@
-// What the measurements run, bundled, in a process of its own each time, as users have it.
+// The program that the measurements run. It is bundled, and each measurement starts a new process, as users do.
 import { closeSync, createReadStream, mkdirSync, openAsBlob, openSync, writeSync } from 'node:fs'
 import { BuildCache } from '../lifecycle/caches/build-cache.ts'
 import { directoryCache } from '../lifecycle/caches/directory.ts'
@@ -77,7 +77,7 @@ const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
     await restore({ layersDir: { host: to, image: '/layers' }, group, cache, features, reporter: silent })
   },
 
-  /** A file as a blob of a registry, in one request, as plainly as can be. */
+  /** Sends a file as a blob to a registry, in one plain request. */
   async send(to = '', file = '', digest = '') {
     const [, host = '', repository = ''] = /^([^/]+)\/(.+)$/.exec(to) ?? []
     const begun = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: 'POST' })

@@ -8,12 +8,12 @@ export interface Tree {
   readonly bytes: number
 }
 
-/** Programs of a hundred megabytes, which no node_modules of an application has. */
+/** Programs of a hundred megabytes, which are left out: an application's node_modules has none. */
 const leftOut = [/^node$/, /^binaryen\/bin$/, /^\./]
 
 /**
- * A node_modules as applications have it: real packages, those of this checkout as its package-lock.json has them, so many
- * times over. Each copy's files begin with a line of their own, so that no two blocks of a layer are the same.
+ * A realistic node_modules: the packages of this checkout's package-lock.json, in several copies. The files of each copy begin
+ * with a different line, so that no two blocks of a layer are the same.
  * Four copies have 25,000 files and 670 MB.
  */
 export function makeTree(from: string, to: string, copies: number): Tree {
@@ -39,7 +39,7 @@ function copyDir(from: string, to: string, path: string, line: string, total: { 
   }
 }
 
-/** Files of `size` bytes that no compressor makes smaller, and no two are the same. */
+/** Files of `size` bytes that do not compress. No two are the same. */
 export function makeNoise(to: string, files: number, size: number, seed = 0): Tree {
   const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16))
   const zeros = Buffer.alloc(size)

@@ -2,7 +2,7 @@ import { join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 import { expect, it } from 'vitest'
 
-// What a program imports must be complete: a type that a public signature mentions can be named by whoever uses it.
+// Public types must be complete: a program can import each type that a public signature mentions.
 
 const root = resolve(import.meta.dirname, '..')
 

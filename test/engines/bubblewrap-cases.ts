@@ -6,7 +6,7 @@ import { mountCases } from './mount-cases.ts'
 import { programCases } from './program-cases.ts'
 import { networkCases, viewCases } from './view-cases.ts'
 
-/** The same for whoever runs them: root's sandboxes and an ordinary user's are made in other ways. */
+/** The same cases for root and for an ordinary user, since Bale sets up their sandboxes differently. */
 export function bubblewrapCases(): void {
   suiteWith('bubblewrap', neededTools('bwrap', 'cc'), () => {
     engineContract('bubblewrap', openSandbox)

@@ -1,4 +1,4 @@
 import { bubblewrapCases } from './bubblewrap-cases.ts'
 
-// As whoever runs it: root in most containers, an ordinary user at home.
+// Runs as the current user: root in most containers, an ordinary user on a developer's machine.
 bubblewrapCases()

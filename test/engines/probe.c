@@ -151,7 +151,7 @@ static void try_files(void) {
   tell("chmod:/dev/null", chmod("/dev/null", 0666)); /* the mode that it has */
 }
 
-/* Every name in a directory of devices: a device that nobody thought of is found as well. */
+/* Every name in a directory of devices, so that the test also finds unexpected devices. */
 static void list_devices(const char *path) {
   DIR *dir = opendir(path);
   struct dirent *entry;

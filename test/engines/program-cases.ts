@@ -14,7 +14,7 @@ import { type Limits, openCgroup } from '../../lifecycle/engines/cgroup.ts'
 import { skip } from '../helpers/skip.ts'
 import { type OpenSandbox, openSandbox, runChild, starter, useProbe, user, usr } from './harness.ts'
 
-/** Whether control groups with these limits can be had, by whoever runs this. */
+/** Whether the current user can create control groups with these limits. */
 async function hasGroups(limits: Limits): Promise<boolean> {
   await using group = openCgroup(limits)
   return group !== undefined

@@ -56,7 +56,7 @@ function configOf(config: ContainerConfig): ImageConfig {
   return { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] }, config }
 }
 
-/** The same for whoever runs them, root or an ordinary user. */
+/** The same cases for root and for an ordinary user. */
 export function runImageCases(): void {
   suiteWith('bale run', neededTools('bwrap', 'script'), cases)
 }

@@ -1,4 +1,4 @@
 import { runImageCases } from './run-container-cases.ts'
 
-// As whoever runs it: root in most containers, an ordinary user at home.
+// Runs as the current user: root in most containers, an ordinary user on a developer's machine.
 runImageCases()

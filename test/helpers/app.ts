@@ -2,7 +2,7 @@ import { App } from '../../buildpacks/sdk/index.ts'
 import { temporaryDirectory } from './temporary.ts'
 import { type Tree, writeTree } from './tree.ts'
 
-/** An application as buildpacks see it, in a directory of its own. */
+/** An application as buildpacks see it, in a new directory. */
 export async function appOf(tree: Tree): Promise<App> {
   const path = await temporaryDirectory()
   await writeTree(path, tree)

@@ -16,7 +16,7 @@ const expectedSchema = v.strictObject({
 })
 export type Expected = v.InferOutput<typeof expectedSchema>
 
-/** An application that is really built. */
+/** An application that a real build builds. */
 export interface TestApp {
   readonly name: string
   readonly dir: string
@@ -25,7 +25,7 @@ export interface TestApp {
 
 const appsDir = join(root, 'test', 'apps')
 
-/** @throws BaleError that names the file and the key for an expect.json that is none */
+/** @throws BaleError for an invalid expect.json; names the file and the key */
 export function readApps(dir = appsDir): TestApp[] {
   const folders = readdirSync(dir, { withFileTypes: true }).filter(entry => entry.isDirectory())
   return folders
@@ -35,22 +35,22 @@ export function readApps(dir = appsDir): TestApp[] {
 
 const readExpected = (file: string): Expected => parseAs(expectedSchema, readFileSync(file), file)
 
-/** What the rotation depends on. */
+/** The inputs of the rotation. */
 export interface Landing {
   /** Grows by one with each commit. */
   readonly number: number
-  /** Files that it changes, from the root of the repository. */
+  /** The files that the commit changes, as paths from the root of the repository. */
   readonly changed: readonly string[]
 }
 
-/** Commits in a row whose apps are all of them. */
+/** After this many consecutive commits, each app has been built once. */
 export const turns = 3
-/** What a run of CI has time for. The apps of changed buildpacks that are beyond it have their turn in the next commits. */
+/** The limit for one run of CI. Further apps of changed buildpacks are built by the next commits, in their turn. */
 export const mostApps = 66
 
 /**
- * The apps for a run. `all`; `quick`: the few of `npm test`; `rotation`: of the others, those whose turn it is with this commit, and those
- * that are changed, or whose buildpacks are; or names and beginnings of names, with commas.
+ * The apps for a run. `all`; `quick`: the few of `npm test`; `rotation`: of the others, those that are due with this commit, and those
+ * that changed or whose buildpacks changed; or a list of names and prefixes, separated by commas.
  */
 export function chooseApps(apps: readonly TestApp[], wanted: string, landing: () => Landing): TestApp[] {
   if (wanted === 'all') return [...apps]
@@ -70,7 +70,7 @@ export function chooseApps(apps: readonly TestApp[], wanted: string, landing: ()
   return apps.filter(({ name }) => beginnings.some(text => name.startsWith(text)))
 }
 
-/** By the name alone: a new app does not move the others to another turn. */
+/** Depends only on the name, so a new app does not change when the others are built. */
 function turnOf({ name }: TestApp): number {
   return createHash('sha256').update(name).digest().readUInt32BE() % turns
 }
@@ -80,7 +80,7 @@ function isChanged({ expected }: TestApp, changed: readonly string[]): boolean {
   return changed.some(path => folders.some(folder => path.startsWith(folder)))
 }
 
-/** The commit that is checked out, and what it and those before it change that `origin/main` does not have; its own change otherwise. */
+/** The current commit, with the files that differ from `origin/main`, or otherwise the files that the commit itself changes. */
 export function currentLanding(dir = root): Landing {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: dir, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()

@@ -31,7 +31,7 @@ const ranks: Readonly<Record<string, number>> = {
   cli: 12,
 }
 
-/** What is not allowed although the rank would. */
+/** Imports that are forbidden although the rank allows them. */
 const forbidden: readonly (readonly [from: RegExp, to: RegExp, why: string])[] = [
   [/^lifecycle\/phases\//, /^lifecycle\/engines\//, 'a phase does not know where it runs'],
   [/^lifecycle\/stacks\//, /^lifecycle\/layers\//, 'stacks are made by mmdebstrap, not of layers'],
@@ -65,7 +65,7 @@ const libraries: Readonly<Record<string, RegExp>> = {
 
 const pureModules = ['node:crypto', 'node:util', 'node:buffer', 'node:path']
 
-/** Says why a file may not have an import; undefined if it may. */
+/** Returns the reason why an import is forbidden; undefined if it is allowed. */
 export function violation(file: string, { specifier, target }: Import): string | undefined {
   const why = refusal(file, specifier, target)
   return why && `${file} imports ${target}: ${why}`
@@ -85,7 +85,7 @@ function refusal(file: string, specifier: string, target: string): string | unde
         ? undefined
         : 'distribution ships the product alone'
     case 'scripts':
-      // The table of conformance is made from what the tests say.
+      // The conformance table is made from the tests.
       if (file === 'scripts/conformance.mjs' && target.startsWith('test/conformance/')) return undefined
       return other === 'scripts' ? undefined : 'scripts run before anything is built'
     case 'bench':
@@ -120,7 +120,7 @@ function buildpack(file: string, target: string): string | undefined {
 }
 
 function library(file: string, part: string, specifier: string): string | undefined {
-  // Set-up runs before any dependency is there.
+  // Set-up runs before dependencies are installed.
   if (file === 'scripts/setup.mjs' && !specifier.startsWith('node:')) return 'set-up uses Node alone'
   if (/^lifecycle\/(spec|image)\//.test(file) && specifier.startsWith('node:') && !pureModules.includes(specifier))
     return 'the room is pure: no files, network, process or clock'

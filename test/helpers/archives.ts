@@ -15,7 +15,7 @@ export async function tarFrom(entries: TarLiteral): Promise<Buffer> {
   return bytesOf(tar as AsyncIterable<Uint8Array>)
 }
 
-/** Headers and contents of a tar as tar-stream reads them: a reader that shares nothing with our writer. */
+/** Headers and contents of a tar as tar-stream reads them, which shares no code with Bale's writer. */
 export async function readEntries(tar: Uint8Array): Promise<(Header & { readonly content: Buffer })[]> {
   const reader = extract()
   reader.end(tar)
@@ -27,13 +27,13 @@ export async function readEntries(tar: Uint8Array): Promise<(Header & { readonly
   return found
 }
 
-/** The files in a tar, in their order, as another reader than ours sees them. */
+/** The files in a tar, in order, as tar-stream reads them. */
 export async function readTarFiles(path: string): Promise<Map<string, Buffer>> {
   const entries = await readEntries(await readFile(path))
   return new Map(entries.filter(({ type }) => type === 'file').map(({ name, content }) => [name, content]))
 }
 
-/** Changes the content of one file in a tar, whose size must stay. */
+/** Changes the content of one file in a tar. The size must stay the same. */
 export async function changeInTar(path: string, name: string, change: (content: Buffer) => void): Promise<void> {
   const bytes = await readFile(path)
   const header = bytes.indexOf(Buffer.from(`${name}\0`))

@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 
 let built: string | undefined
 
-/** test/attacks/attack.c as a static program that every user can run: what a hostile process does. Needs a C compiler. */
+/** Compiles the hostile program test/attacks/attack.c to a static program that every user can run. Needs a C compiler. */
 export function attackProgram(): string {
   if (built !== undefined) return built
   const dir = mkdtempSync(join(tmpdir(), 'bale-attack-'))
@@ -18,17 +18,17 @@ export function attackProgram(): string {
   return (built = path)
 }
 
-/** Exchanges two names, again and again, until the test is over. */
+/** Exchanges two names repeatedly until the test ends. */
 export function swapForEver(a: string, b: string): void {
   const child = spawn(attackProgram(), ['swap', a, b], { stdio: ['ignore', 'ignore', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
 }
 
-/** For the shell: makes a layer `own`, which is what other buildpacks are to leave alone. */
+/** Shell script: makes a layer `own`, which other buildpacks must not change. */
 export const makesLayer = `mkdir -p "$1/own"; echo mine > "$1/own/file"
 printf '[types]\\nlaunch = true\\nbuild = true\\ncache = true\\n' > "$1/own.toml"`
 
-/** For the shell, as bin/build of test/second after test/first has made its layer: says `done: …` of what it could change (X27, X49). */
+/** Shell script for bin/build of test/second, after test/first made its layer. Prints `done: …` for each change that succeeds (X27, X49). */
 export const changesOthers = `exec 2>/dev/null
 try() { sh -c "$1" && echo "done: $1"; }
 try 'echo evil > /layers/test_first/own/file'
@@ -45,7 +45,7 @@ try 'echo evil > /cnb/buildpacks/evil'
 try 'echo evil > /cnb/lifecycle/evil'
 echo all tried`
 
-/** For the shell: says what it can do to other processes, and how many it sees (X05, X11, X36, X41). */
+/** Shell script: prints which attacks on other processes succeed, and how many processes it sees (X05, X11, X36, X41). */
 export const reachesProcesses = `exec 2>/dev/null
 for process in /proc/[0-9]*; do
   pid=\${process#/proc/}

@@ -18,7 +18,7 @@ export interface Ended {
 export interface Options {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** Words that go before the program: `setpriv …`, `sh -c`. */
+  /** Words in front of the program: `setpriv …`, `sh -c`. */
   readonly prefix?: readonly string[]
 }
 
@@ -29,10 +29,10 @@ export interface Running {
   output(): string
 }
 
-/** Starts the real program as a user would, in a process of its own. */
+/** Starts the real program in a new process, as a user does. */
 export function startBale(args: readonly string[], options: Options = {}): Running {
   const [program, ...rest] = [...(options.prefix ?? []), baleProgram, ...args] as [string, ...string[]]
-  // What vitest sets would change what the program prints.
+  // Variables that vitest sets would change the program's output.
   const { NO_COLOR: _n, FORCE_COLOR: _f, NODE_OPTIONS: _o, ...env } = process.env
   const child = spawn(program, rest, {
     cwd: options.cwd ?? root,
@@ -64,7 +64,7 @@ interface Inspected {
   readonly base: { readonly name: string }
 }
 
-/** What `bale inspect` says of an image. */
+/** The output of `bale inspect` for an image. */
 export async function inspect(image: string): Promise<Inspected> {
   return JSON.parse((await bale(['inspect', image, '--output', 'json'])).stdout) as Inspected
 }
@@ -76,7 +76,7 @@ export function digestIn(ended: Ended): string {
   return match[1] as string
 }
 
-/** What a URL answers, once somebody listens there; `alive` says whether there is any use in waiting. */
+/** Waits for a server and returns its answer for a URL. Stops waiting if `alive` returns false. */
 export async function ask(
   url: string,
   alive: () => boolean = () => true,
@@ -102,7 +102,7 @@ export async function serveAndAsk(
   const port = await freePort()
   const running = startBale(['run', image, '--env', `PORT=${port}`, ...args])
   try {
-    // A server of a framework takes a second of CPU time to start, and a busy machine has few.
+    // A framework's server takes a second of CPU time to start, which is longer on a busy machine.
     const answer = await ask(`http://127.0.0.1:${port}${path}`, () => running.child.exitCode === null, 180_000)
     running.child.kill('SIGTERM')
     return { ...answer, code: (await running.ended).code }

@@ -12,12 +12,12 @@ import { configOf, layerOf, platform } from './images.ts'
 import { temporaryDirectory } from './temporary.ts'
 import { type Tree, writeTree } from './tree.ts'
 
-// A machine whose builds run without a sandbox: the engine is a fake that does what detector and builder would leave behind.
+// A machine whose builds run without a sandbox: a fake engine writes the files that detector and builder would write.
 
 type Phase = 'detector' | 'builder'
 export type Script = (run: EngineRun, mounted: (path: string) => string) => Promise<number | void>
 
-/** Runs a function for each phase binary; what it is given is what the sandbox would see. */
+/** Runs a function for each phase binary, with the arguments that the sandbox would get. */
 export function fakeEngine(scripts: Readonly<Record<Phase, Script>>): Engine & { readonly runs: EngineRun[] } {
   const runs: EngineRun[] = []
   return {
@@ -69,7 +69,7 @@ export const failed: DetectResult = {
 export const needs = (version: string) =>
   `[[entries]]\n[[entries.providers]]\nid = "test/bp"\nversion = "1.0.0"\n[[entries.requires]]\nname = "node"\n[entries.requires.metadata]\nversion = "${version}"\n`
 
-/** Says what a detector says, and leaves what it leaves. */
+/** Prints the lines of a detector, and writes its files. */
 export const tells =
   (results: readonly DetectResult[] = [failed, passed], planToml = needs('22')): Script =>
   async (run, mounted) => {

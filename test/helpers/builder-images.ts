@@ -117,7 +117,7 @@ export async function makeBuilderImage(dir: string, builder: ForeignBuilder): Pr
   return `oci:${join(dir, 'builder')}:latest`
 }
 
-/** A run image that is next to nothing, in an OCI layout: `oci:DIR/run:latest`. */
+/** A minimal run image in an OCI layout: `oci:DIR/run:latest`. */
 export async function makeRunImage(
   dir: string,
   labels: Readonly<Record<string, unknown>> = {},
@@ -153,7 +153,7 @@ function configOf(parts: {
   }
 }
 
-/** What `io.buildpacks.builder.metadata` of a pack-made builder holds. */
+/** The value of `io.buildpacks.builder.metadata` in a builder that pack made. */
 export function builderMetadata(more: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
   return {
     description: 'A builder',

@@ -16,15 +16,15 @@ import { bytesOf, configOf, layerOf, platform } from './images.ts'
 import { temporaryDirectory } from './temporary.ts'
 import { writeTree } from './tree.ts'
 
-/** The app in its versions. */
+/** The versions of the app. */
 export const variants = ['one', 'two', 'three']
 
 export interface Ended {
   readonly status: number | 'killed'
-  /** Of the image; or the line of the error. */
+  /** The image's digest, or the line of the error. */
   readonly last: string
   readonly warnings: readonly string[]
-  /** From its first word to its last. */
+  /** The time from the first output to the last. */
   readonly milliseconds: number
 }
 
@@ -34,7 +34,7 @@ export interface Home {
   readonly image: string
 }
 
-/** Builds in processes of their own (build-child.ts), which can be killed, or lose their disk. */
+/** Builds in separate processes (build-child.ts), which tests can kill or give a failing disk. */
 export class Builds {
   readonly #program: string
   readonly #cache: string
@@ -44,7 +44,7 @@ export class Builds {
     this.#cache = join(dir, 'compiled')
   }
 
-  /** Compiles the sources once: for each of a thousand processes, that would take most of the time. */
+  /** Compiles the sources once. Compiling in each of a thousand processes would take most of the time. */
   static async prepared(): Promise<Builds> {
     const dir = await temporaryDirectory()
     await build({
@@ -104,7 +104,7 @@ export class Builds {
   }
 }
 
-/** Where builds have their caches and images, with a run image, and canaries beside. */
+/** The directory with the builds' caches and images, a run image, and canary files beside them. */
 export async function newHome(dir?: string): Promise<Home> {
   const own = dir ?? (await temporaryDirectory())
   const store = layoutStore(join(own, 'data', 'images'))
@@ -115,7 +115,7 @@ export async function newHome(dir?: string): Promise<Home> {
   return { dir: own, image: 'app' }
 }
 
-/** The image is one of these, the cache is a whole generation, and what lies beside is as it was. */
+/** Checks that the image is one of these, that the cache is a complete generation, and that other files did not change. */
 export async function expectWhole({ dir, image }: Home, digests: Iterable<string>): Promise<void> {
   const [kind = '', path] = image.split(':')
   const store =
@@ -148,10 +148,10 @@ async function expectWholeCache(dir: string): Promise<void> {
   expect(warnings).toEqual([])
 }
 
-/** What is named for its content, and may belong to any of the variants: blobs, cached layers and trees. */
+/** Files that are named by their content and may belong to any variant: blobs, cached layers and trees. */
 const byContent = /blobs\/sha256\/|committed\/sha256:|trees\/[0-9a-f]{64}/
 
-/** All other files, and how many bytes there are in all. */
+/** All other files, and the total number of bytes. */
 export async function filesIn({ dir }: Home): Promise<{ paths: string[]; bytes: number }> {
   const paths: string[] = []
   let bytes = 0

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { freePort } from './bale.ts'
 import { type Served, serve } from './programs.ts'
 
-/** A real server with a folder of its own, which goes with it. */
+/** A real server with a new folder, which is deleted with it. */
 export interface CacheServer extends Served {
   readonly dir: string
 }

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { isIP } from 'node:net'
 
-/** A certificate that its own key has signed, for a server in a test (RFC 5280). Node can read such a thing but not make one. */
+/** A certificate that its own key has signed, for a server in a test (RFC 5280). Node can read certificates but not create them. */
 export function certificateFor(host: string, { days = 1 }: { days?: number } = {}): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = sequence(set(sequence(oid('550403'), der(0x0c, Buffer.from('test')))))

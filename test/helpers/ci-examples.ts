@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { load, loadAll } from 'js-yaml'
 import { root } from './bale.ts'
 
-/** The commands of a file of examples/ci, and what its CI system would set, for an image of that name in a registry. */
+/** The commands of a file of examples/ci, with the variables of its CI system, for an image of that name in a registry. */
 export interface CiExample {
   readonly file: string
   readonly script: string
@@ -19,7 +19,7 @@ export const documentsOf = (file: string): Node[] => loadAll(textOfExample(file)
 const lines = (node: Node): string => [...node].join('\n')
 const auth = (registry: string): string => JSON.stringify({ [registry]: `Basic ${btoa('ann:hunter2')}` })
 const NPM_TOKEN = 'npm-token-of-a-job'
-/** Of those whose secret is Bale's own variable. */
+/** For the CI systems whose secret is Bale's own variable. */
 const ready = (registry: string, name: string) => ({
   IMAGE: `${registry}/${name}`,
   CNB_REGISTRY_AUTH: auth(registry),

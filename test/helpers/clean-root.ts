@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findArchive } from '../../lifecycle/stacks/machine.ts'
 
-// Debian as it is after its installation, and an ordinary user in it: a root file system of its own, entered as a machine's is.
+// A freshly installed Debian with an ordinary user: a separate root file system, in which programs run as on a machine.
 
 const run = promisify(execFile)
 
@@ -29,7 +29,7 @@ export async function makeCleanRoot(packages: readonly string[], dir: string): P
 
 export interface CleanRoot {
   readonly path: string
-  /** Runs a command as root with the file system as its own, as apt and dpkg are run. */
+  /** Runs a command as root inside the file system, such as apt and dpkg. */
   asRoot(...argv: string[]): Promise<string>
   /** Runs a script as the user `dev` in its home, in namespaces in which the file system is the machine's. */
   asUser(script: string): Promise<{ readonly stdout: string; readonly output: string }>
@@ -66,7 +66,7 @@ export async function openCleanRoot(tar: string, path: string, data: string): Pr
     'LANG=C.UTF-8',
     'PATH=/usr/local/bin:/usr/bin:/bin',
   ]
-  // chroot(2) alone would not do: the kernel lets nobody in one make a user namespace (user_namespaces(7)).
+  // chroot(2) alone is not enough: the kernel does not allow user namespaces inside a chroot (user_namespaces(7)).
   const enter = `
 mount --bind "$1" "$1"
 mount --bind "$2" "$3"

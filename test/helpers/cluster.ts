@@ -20,7 +20,7 @@ export interface Cluster {
   importImage(file: string, name: string): Promise<void>
   /** Kills a component as a crash does: kubelet. */
   kill(component: string): Promise<void>
-  /** Starts what does not run. */
+  /** Starts the components that do not run. */
   up(): Promise<void>
   stop(): Promise<void>
 }
@@ -34,7 +34,7 @@ const binaries = (): string =>
   process.env.BALE_TEST_KUBERNETES ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'bale-test/kubernetes')
 
-/** Starts it. It is built first where nothing may be skipped: that takes minutes. */
+/** Starts the cluster. If tests may not be skipped, builds it first, which takes minutes. */
 export async function startCluster(): Promise<Available<Cluster>> {
   const absent = (reason: string) => ({ state: 'missing', reason }) as const
   if (process.getuid?.() !== 0) return absent('a node of Kubernetes needs root')

@@ -15,7 +15,7 @@ export interface ComposerRepository extends AsyncDisposable {
   readonly url: string
   /** `127.0.0.1:1234`, by which credentials are kept. */
   readonly host: string
-  /** Paths that were asked for and given. */
+  /** Paths that were requested and served. */
   readonly requests: string[]
 }
 

@@ -1,4 +1,4 @@
-// Run as a process by the crash tests: does its work, and is killed at a given write, half of which is done.
+// The crash tests run this as a process. It does its work, and is killed halfway through a given write.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { directoryCache } from '../../lifecycle/caches/directory.ts'

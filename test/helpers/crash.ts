@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { temporaryDirectory } from './temporary.ts'
 
 /**
- * Runs a scenario of crash-child.ts on copies of `before`, each time killed one write later, until it survives; `check`
- * looks at what each leaves. Returns how often it was killed.
+ * Runs a scenario of crash-child.ts on copies of `before`, each time killed one write later, until it survives. `check`
+ * examines the files after each run. Returns how often it was killed.
  */
 export async function killAtEveryWrite(
   scenario: 'cache' | 'layout' | 'archive',

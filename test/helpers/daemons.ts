@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { Available } from './skip.ts'
 
-/** A daemon that a test has for itself, with nothing in it. */
+/** An empty daemon that only one test uses. */
 export interface Daemon {
   readonly socketPath: string
   /** Its images and state. */
@@ -93,7 +93,7 @@ export async function request(
   }
 }
 
-/** What a daemon has mounted keeps its directory from being deleted. */
+/** A daemon's mounts prevent the deletion of its directory. */
 async function unmountBelow(dir: string): Promise<void> {
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map(line => line.split(' ')[1] ?? '')
   for (const mount of mounts.filter(m => m.startsWith(`${dir}/`)).reverse()) spawnSync('umount', ['-l', mount])

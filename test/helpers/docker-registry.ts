@@ -17,10 +17,10 @@ export interface DockerRegistry {
 }
 
 export const login = { username: 'ann', password: 'hunter2-s3cret' }
-/** What `htpasswd -Bbn` makes of it. */
+/** The login as `htpasswd -Bbn` prints it. */
 const htpasswd = 'ann:$2y$05$WlZD10A3J/nBRncc54kiR.aUlIPhO0SoyudfNBHzmDtQ07urgRL1q\n'
 
-/** Why it cannot be started here, if it cannot. */
+/** The reason why it cannot start on this machine; undefined if it can. */
 export function missing(program: string): string | undefined {
   try {
     execFileSync('sh', ['-c', `command -v ${program}`])
@@ -31,13 +31,13 @@ export function missing(program: string): string | undefined {
 }
 
 export interface DockerRegistryOptions {
-  /** With TLS, and for those who know the login. */
+  /** With TLS, and requires the login. */
   readonly secure: boolean
-  /** For those who know the login, without TLS. */
+  /** Requires the login, without TLS. */
   readonly withLogin?: boolean
   /** Manifests may be deleted. */
   readonly deletes?: boolean
-  /** Where it listens, in place of a free port of the loopback address. */
+  /** The address to listen on; by default a free port of the loopback address. */
   readonly address?: string
 }
 

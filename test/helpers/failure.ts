@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 
-/** What a function threw or a promise was rejected with; one that succeeds is a failed test. */
+/** The error of a function or promise. Fails the test if there is none. */
 export async function failureOf(attempt: Promise<unknown> | (() => unknown)): Promise<unknown> {
   let value: unknown
   try {

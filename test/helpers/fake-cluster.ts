@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { type Step, steps } from '../../lifecycle/platform/kubernetes/cluster-build.ts'
 import { bytesOf } from './images.ts'
 
-/** What a container does: prints these lines, and ends so. */
+/** A container's behaviour: the lines that it prints, and its exit status. */
 export interface FakeContainer {
   readonly lines?: readonly string[]
   readonly exitCode?: number
-  /** How long it ran, as its node says. */
+  /** How long it ran, as the node reports. */
   readonly seconds?: number
   readonly reason?: string
   readonly message?: string
@@ -23,7 +23,7 @@ export interface FakeContainer {
 
 export interface FakeClusterOptions {
   readonly containers?: Readonly<Partial<Record<Step, FakeContainer>>>
-  /** Changes the pod as the API gives it. `undefined`: there is none. */
+  /** Changes the pod in the API's answer. `undefined`: there is no pod. */
   readonly pod?: (pod: object) => object | undefined
   readonly jobStatus?: object
   readonly events?: readonly object[]
@@ -39,9 +39,9 @@ export interface FakeCluster extends AsyncDisposable {
   readonly server: string
   /** `POST /apis/batch/v1/namespaces/builds/jobs`, one for each request. */
   readonly requests: string[]
-  /** What was created, by kind, dry runs left out. */
+  /** Created objects by kind, without dry runs. */
   readonly created: { readonly kind: string; readonly [key: string]: unknown }[]
-  /** Names of what is there. */
+  /** Names of the existing objects. */
   readonly objects: Set<string>
 }
 

@@ -15,7 +15,7 @@ interface StoredImage {
   readonly diffIds: readonly Digest[]
 }
 
-/** What a test makes go wrong: answers the request itself, or returns false to let the daemon do it. */
+/** A fault that a test adds: answers the request itself, or returns false so that the daemon answers. */
 export type Misbehaviour = (request: IncomingMessage, response: ServerResponse) => boolean
 
 /**
@@ -112,7 +112,7 @@ export class FakeDaemon {
     for (const [i, diffId] of diffIds.entries()) {
       if (this.#chains.has(chain(diffIds, i))) continue
       const layer = files.get(image!.Layers[i] as string) as Buffer
-      // Docker answers 200 before it knows.
+      // Docker answers 200 before it knows whether it succeeds.
       if (digestOf(layer) !== diffId)
         return json(response, 200, { errorDetail: { message: `invalid diffID for layer ${i}` } })
       this.#chains.set(chain(diffIds, i), layer)

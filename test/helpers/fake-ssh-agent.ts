@@ -17,7 +17,7 @@ export const message = (type: number, ...fields: readonly Uint8Array[]): Buffer 
 
 export const failure = message(5)
 
-/** An agent whose answers say which request they are for. It has as many keys as it says. */
+/** An agent whose answers name their request. Its number of keys is configurable. */
 export async function fakeAgent(keys = 1): Promise<{ readonly socket: string; readonly requests: number[] }> {
   const requests: number[] = []
   const server = createServer(client => {

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 
-/** Calls that change what is on the disk, as lifecycle/files and its users make them. */
+/** Calls of lifecycle/files and its users that change the disk. */
 const names = ['mkdir', 'rename', 'link', 'unlink', 'rm', 'rmdir', 'writeFile', 'utimes'] as const
 const onHandles = ['write', 'sync'] as const
 
@@ -10,15 +10,15 @@ export interface Call {
   readonly name: string
   /** Counts from 1. */
   readonly number: number
-  /** Does what was called for; for a write, only its first half. */
+  /** Executes the call; for a write, only its first half. */
   readonly half: () => Promise<unknown>
 }
 
 type Method = (...args: unknown[]) => Promise<unknown>
 
 /**
- * Has every call that changes the disk announced before it is made, until `restore` is called: the hook may end the
- * process, or throw what the operating system would.
+ * Calls the hook before every call that changes the disk, until `restore` is called. The hook may end the process, or throw
+ * an error of the operating system.
  */
 export async function interceptWrites(
   hook: (call: Call) => Promise<void> | void,

@@ -46,7 +46,7 @@ export async function makeGems(packages: readonly string[], sources: Tree = {}):
 
 export interface GemServer extends AsyncDisposable {
   readonly url: string
-  /** Paths that were asked for. */
+  /** Requested paths. */
   readonly requests: string[]
 }
 

@@ -1,5 +1,5 @@
-// Run as a process by the test of K13: pushes a layer as a build does, and writes what its heap holds in the middle of that
-// and afterwards.
+// The test of K13 runs this as a process. It pushes a layer as a build does, and writes a heap snapshot during the push and
+// one after it.
 import { join } from 'node:path'
 import { writeHeapSnapshot } from 'node:v8'
 import { silent } from '../../lifecycle/events.ts'
@@ -34,7 +34,7 @@ async function push(): Promise<void> {
 }
 
 await push()
-// What ended in this turn is not garbage yet.
+// Objects of this turn of the event loop are not garbage yet.
 await new Promise(resolve => setTimeout(resolve, 50))
 globalThis.gc?.()
 writeHeapSnapshot(join(dir, 'after.heapsnapshot'))

@@ -17,7 +17,7 @@ export interface HexPackage {
 
 export interface HexServer extends AsyncDisposable {
   readonly url: string
-  /** Paths that were asked for. */
+  /** Requested paths. */
   readonly requests: string[]
   /** Hex's own configuration for it, as `mix hex.repo add` writes it. */
   readonly config: string
@@ -26,8 +26,8 @@ export interface HexServer extends AsyncDisposable {
 }
 
 /**
- * Serves packages on loopback as a repository of Hex does (hex.pm, "Registry format", "Package tarball"): entries signed with a key
- * of its own, to those who have the other one.
+ * Serves packages on loopback as a repository of Hex does (hex.pm, "Registry format", "Package tarball"). Signs entries with a new
+ * key, and requires `authKey` from clients.
  * @param authKey what a client has to send
  */
 export async function serveHex(
@@ -83,7 +83,7 @@ export async function serveHex(
   }
 }
 
-/** A tar of a version, the contents, what is known of them, and the digest of these three. */
+/** A tar of the format version, the contents, their metadata, and a digest of these three. */
 async function pack({ name, version, buildTool, files, requirements = {} }: HexPackage) {
   const text = (value: string) => `<<"${value}">>`
   const needs = Object.entries(requirements).map(

@@ -20,7 +20,7 @@ export async function tarOf(files: Files): Promise<Uint8Array> {
   return bytesOf(tar as AsyncIterable<Uint8Array>)
 }
 
-/** A source with that tree, which counts how often it was read; `piece` is the size of the chunks it yields. */
+/** A source with that tree, which counts how often it is read. `piece` is the size of its chunks. */
 export function sourceOf(files: Files, { createdBy = 'test', piece = 300 } = {}): LayerSource & { reads: number } {
   return {
     kind: 'source',
@@ -47,7 +47,7 @@ export async function layerOf(files: Files, compression: Compression = 'gzip'): 
   }
 }
 
-/** The layer, whose bytes turn out to be others than its digest says. */
+/** The layer, with bytes that do not match its digest. */
 export function withBytes(layer: Layer, bytes: Uint8Array): Layer {
   return { ...layer, open: () => pieces(bytes, 1000) }
 }
@@ -84,7 +84,7 @@ export function configOf(rest: Partial<ImageConfig> = {}): ImageConfig {
   }
 }
 
-/** The bytes in chunks, each in a turn of its own as from a file or a socket. */
+/** The bytes in chunks, each in a separate turn of the event loop, as from a file or a socket. */
 export async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) {
     await setImmediate()

@@ -8,8 +8,8 @@ const prefix = 'bale-tests-'
 const longOver = 3_600_000
 
 /**
- * For vitest, as a globalSetup. Thousands of small trees are made and synced: in memory, where there is room, that takes
- * half the time. They are in one directory, which goes with the run; that of a run that was killed goes with a later one.
+ * A globalSetup of vitest. Tests make and sync thousands of small trees, which takes half the time in memory, if there is room.
+ * The trees are in one directory, which the run deletes at its end. A later run deletes the directory of a killed one.
  */
 export function setup(project: TestProject): (() => void) | undefined {
   if (process.env['TMPDIR'] !== undefined || !hasRoom()) return undefined
@@ -35,11 +35,11 @@ function hasRoom(): boolean {
   }
 }
 
-/** Another user's, or one that a test still writes to, may stay. */
+/** Ignores errors: the directory may belong to another user, or a test may still write to it. */
 function remove(dir: string): void {
   try {
     rmSync(dir, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // It is a few megabytes.
+    // A directory that stays takes only a few megabytes.
   }
 }

@@ -3,9 +3,9 @@ import type { ObjectStorage } from '../../lifecycle/caches/storage/storage.ts'
 
 export interface MemoryStorage extends ObjectStorage {
   readonly objects: Map<string, Uint8Array>
-  /** Bytes that were put and got so far. */
+  /** Bytes written and read so far. */
   readonly moved: { put: number; got: number }
-  /** Throws for a request that is to fail. */
+  /** Throws if the request should fail. */
   fail?: ((method: 'get' | 'size' | 'put', key: string) => void) | undefined
 }
 

@@ -99,7 +99,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Fake
     if (fault.hang) return
     if (fault.reset === 'before') return void request.socket.resetAndDestroy()
     if (fault.answer) {
-      // Whoever refuses may do so before all has come.
+      // A registry may refuse a request before it has received the whole body.
       if (fault.answer.status < 400) recorded.body = await bytesOf(request)
       return deliver(response, fault.answer, fault)
     }

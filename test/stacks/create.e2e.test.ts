@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createStack, type Stack, type StackImage } from '../../lifecycle/stacks/create.ts'
 import { unpackRootfs } from '../../lifecycle/stacks/unpack-rootfs.ts'
 
-// With mmdebstrap and Debian's archive, as whoever runs it: root or not, the digests have to be the same.
+// With mmdebstrap and Debian's archive, as the current user. The digests must be the same for root and for ordinary users.
 
 const stackDir = resolve(import.meta.dirname, '../../stacks/trixie')
 const environment = process.env

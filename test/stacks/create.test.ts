@@ -67,7 +67,7 @@ function create({ events = [], ...more }: Partial<StackOptions> & { events?: Sta
   })
 }
 
-/** Nothing of a failed run may stay. */
+/** A failed run must leave no files. */
 async function leftovers(): Promise<string[]> {
   const folders = await Promise.all(['tmp', 'out'].map(name => readdir(join(dir, name)).catch(() => [])))
   return folders.flat()

@@ -436,7 +436,7 @@ describe('registries that are busy', () => {
     const started = performance.now()
     const pull = connect(server.host).store.pull('v1', platform)
     if (header.endsWith('GMT')) {
-      // A day from now: nobody waits for that.
+      // A day from now: too long to wait.
       expect(await refusal(pull)).toMatch(/answered 429.*the next request in \d{5,6} s/)
     } else {
       expect(await pull).toBeDefined()
