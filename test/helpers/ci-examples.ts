@@ -57,7 +57,8 @@ export const examples: readonly CiExample[] = [
     script: documentOf('github-actions.yml')['jobs']?.['build']?.['steps']?.[1]?.['run'] as string,
     env: (registry, name) => ({
       REGISTRY: registry,
-      IMAGE: `${registry}/${name}`,
+      // Owners may have capital letters, which image names may not.
+      GITHUB_REPOSITORY: `${name[0]?.toUpperCase()}${name.slice(1)}`,
       REGISTRY_USER: 'ann',
       REGISTRY_PASSWORD: 'hunter2',
       GITHUB_SHA: 'abc',
