@@ -144,6 +144,11 @@ function leadsOut({ path, name, parent }: TreeEntry): boolean {
   return false
 }
 
+/** Reports an unusable directory at the start of a build, not after its stack or builder was made. @throws BaleError 'arguments' */
+export async function checkSource(from: string): Promise<void> {
+  ;(await openSource(from)).close()
+}
+
 /** Opens the directory that the user named, which may be a link. */
 async function openSource(from: string): Promise<OpenDirectory> {
   const fix = 'give the directory of your source with --path'

@@ -22,6 +22,7 @@ import { type Destination, type ImageAt, Stores } from '../stores/open.ts'
 import type { BuildEnvironment } from './build-environment.ts'
 import { openEnvironment } from './open-environment.ts'
 import { type BuildOptions, packingOf } from './build-options.ts'
+import { checkSource } from './copy-source.ts'
 import { openPlace, openRunner } from './build-place.ts'
 import { requireExtensions, withExtensions } from './builders/extension-selection.ts'
 import { type OpenBuildpackInput, openBuildpack } from './builders/open-buildpack.ts'
@@ -114,6 +115,7 @@ async function openAndUse<T>(
   const caches = cacheLocations(options)
   const destinations = await stores.destinations(names, options.publish === true)
   const dir = resolve(options.path ?? '.')
+  await checkSource(dir)
   await using workspace = await openPlace(distribution, settings.cacheDir, dir, options.workspace)
   const source = await readSourceSettings({
     dir,

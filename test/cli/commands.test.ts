@@ -66,6 +66,16 @@ it('says where a source goes that follows the name, as for docker build', async 
   expect((await bale(['image', 'ls', 'app'])).err).not.toContain('--path')
 })
 
+it.each([
+  [['--context', '/nowhere'], 'give the directory of your source with --context'],
+  [['--context', import.meta.dirname, '--context-sub-path=nothing'], '--context-sub-path: the source has no directory'],
+])('executor names kaniko’s flags in its errors: %j', async (args, text) => {
+  const { bale } = await user()
+  const { err } = await bale(['executor', '--no-push', ...args])
+  expect(err).toContain(text)
+  expect(err).not.toMatch(/--(sub-)?path/)
+})
+
 describe.runIf(process.geteuid?.() === 0)('X44 a data directory that another user could have written', () => {
   it.each([
     ['inspect', 'one'],

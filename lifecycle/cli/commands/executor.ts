@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { BaleError } from '../../errors.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import type { ExecutorCall } from '../executor/options.ts'
 import { buildCommand } from './build.ts'
@@ -23,5 +24,24 @@ export async function executorCommand(context: CommandContext, call: ExecutorCal
     dockerConfig: usesOwn ? ownConfig : settings.dockerConfig,
   }
   const options: GlobalOptions = call.options
-  await buildCommand({ ...context, settings: changed }, call.image, options)
+  try {
+    await buildCommand({ ...context, settings: changed }, call.image, options)
+  } catch (error) {
+    throw withKanikoNames(error)
+  }
+}
+
+/** Flags of `bale build` that have another name here. */
+const kanikoNames: Readonly<Record<string, string>> = {
+  '--path': '--context',
+  '--sub-path': '--context-sub-path',
+  '--retry': '--push-retry',
+  '--tag': '--destination',
+}
+
+/** Names the flags that the user can change. The error stays the same object: the exit status depends on the phase it came from. */
+function withKanikoNames(error: unknown): unknown {
+  if (!(error instanceof BaleError)) return error
+  const renamed = (text: string | undefined) => text?.replace(/--[a-z-]+/g, flag => kanikoNames[flag] ?? flag)
+  return Object.assign(error, { where: renamed(error.where), fix: renamed(error.fix) })
 }
