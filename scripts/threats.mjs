@@ -1,4 +1,4 @@
-// `npm run threats`: writes the test files that name each case into docs/threats.md. `--check` only compares.
+// `npm run threats`: writes the test files that name each case into docs/threats.md.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

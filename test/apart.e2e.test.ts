@@ -7,8 +7,8 @@ import { landlockVersion } from './helpers/supervisor.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 import { type Tree, writeTree } from './helpers/tree.ts'
 
-// The oracle: what one buildpack does reaches no other buildpack of its group but by its own layers and the application, which
-// later ones are to read. The image is that of a buildpack which does nothing of the kind.
+// The oracle: a buildpack affects other buildpacks of its group only through its own layers and the application, which later
+// buildpacks read. The image is the same as without the attack.
 
 /** `bale build` with two buildpacks, first/one and second/two, that have these scripts as bin/build. */
 async function buildPair(first: string, second: string, ...more: string[]): Promise<Ended> {

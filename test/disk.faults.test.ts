@@ -7,9 +7,9 @@ import { Random, countOf, seed } from './helpers/seed.ts'
 import { skip } from './helpers/skip.ts'
 
 /**
- * The oracle, for a build whose disk fails: it ends with the image, or with an error that names the place and says what to
- * do; a cache that cannot be written is a warning; the image and the cache of before are whole, or those of after are; the
- * next build, with a disk that works, gives the reference digest and leaves nothing of the accident.
+ * The oracle for a build whose disk fails: it ends with the image, or with an error that names the place and the fix. If the
+ * cache is not writable, Bale prints a warning. Image and cache are completely old or completely new. The next build, with a
+ * working disk, gives the reference digest and removes the leftovers.
  */
 function expectHonest({ status, last, warnings }: Ended, dir: string, digest: string): void {
   if (status === 0) {

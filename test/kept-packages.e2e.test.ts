@@ -5,7 +5,7 @@ import { bale, digestIn, root } from './helpers/bale.ts'
 import { serveGit } from './helpers/git-remote.ts'
 import { temporaryDirectory } from './helpers/temporary.ts'
 
-// The oracle: what the image imports is what the installer would install now, whatever the last image has.
+// The oracle: the image's packages are those that the installer would install now, independent of the previous image.
 
 async function copyOf(app: string): Promise<string> {
   const dir = await temporaryDirectory()

@@ -4,9 +4,9 @@ import { Builds, type Home, expectWhole, filesIn, newHome, variants } from './he
 import { Random, countOf, seed } from './helpers/seed.ts'
 
 /**
- * The oracle, after each kill: the image is that of one build or of another, with all its bytes; the cache is a whole
- * generation; the next build needs nobody's help, ends well and gives the reference digest; what lies beside is as it was;
- * nothing of the killed build is left on the disk.
+ * The oracle after each kill: the image is complete and belongs to one of the builds. The cache is a complete generation. The
+ * next build succeeds without manual repair and gives the reference digest. Other files are unchanged, and the disk holds no
+ * files of the killed build.
  */
 describe(`kills, seed ${seed}`, () => {
   const wanted = countOf(300)

@@ -48,7 +48,7 @@ async function application(postinstall: string) {
       expect(digest, output).toBeDefined()
       return { digest, mode, stdout }
     },
-    /** As a user does who knows about this attack. */
+    /** A user who learns of the attack removes the dependency. */
     async removeDependency() {
       await rm(join(src, 'evil'), { recursive: true })
       await rm(join(src, 'package-lock.json'))

@@ -8,8 +8,8 @@ import { readTree, writeTree } from './helpers/tree.ts'
 const runImage = 'bale.local/stacks/trixie:run'
 
 /**
- * The oracle: each attempt fails inside and the build goes on; what is on the host is as it was: the buildpacks, the caches,
- * the images and the canary; the image is that of a build without the attempts.
+ * The oracle: each attempt fails inside the sandbox, and the build continues. Buildpacks, caches, images and the canary on the
+ * host are unchanged. The image is the same as without the attempts.
  */
 describe('X33 an app with the name of the run image', () => {
   it('is refused before any work, and the run image stays', async () => {

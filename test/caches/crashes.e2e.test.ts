@@ -16,9 +16,9 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 import { skip } from '../helpers/skip.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
-// The oracle: after each accident the cache is one whole generation or the other, or none and a warning; what is wrong with it
-// costs time only; the next build finds or makes everything, and leaves nothing of the accident; what somebody planted leads
-// nowhere, and what is not the cache's is as it was.
+// The oracle: after each fault, the cache is one complete generation, or there is none and a warning. A fault only costs time:
+// the next build finds or makes everything, and removes the leftovers. Bale follows no planted link, and changes no file
+// outside the cache.
 
 const kept = { '/layers/a/kept': 'kept' }
 const dropped = { '/layers/a/dropped': 'dropped' }

@@ -8,7 +8,7 @@ import { failureOf } from '../helpers/failure.ts'
 import { bytesOf } from '../helpers/images.ts'
 import { streamOf } from '../helpers/tar.ts'
 
-// The oracle: all the bytes, or one error that says what is wrong with them; never more than the limit, and never a guess.
+// The oracle: the decoder returns all bytes, or one error that names the fault. It never exceeds the limit.
 
 const plain = Buffer.concat(Array.from({ length: 600 }, (_, i) => Buffer.from(`${i * i} lines of text, `)))
 const gzip = gzipSync(plain)

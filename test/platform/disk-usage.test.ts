@@ -15,8 +15,8 @@ import { temporaryDirectory } from '../helpers/temporary.ts'
 import { readTree, writeTree } from '../helpers/tree.ts'
 import { asOrdinaryUser } from '../helpers/user.ts'
 
-// The oracle: what is pruned is what is kept and ended: no link is followed, nothing beside is touched, and a build that runs
-// goes on.
+// The oracle: pruning deletes only kept files of ended builds. It follows no link, changes no other file, and does not disturb
+// a running build.
 
 const hour = 3600_000
 const day = 24 * hour

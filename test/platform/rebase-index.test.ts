@@ -16,7 +16,7 @@ import { failureOf } from '../helpers/failure.ts'
 import { type Files, configOf, sourceOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
-// The oracle: whatever is put under a name, the images of all platforms that were there are there afterwards.
+// The oracle: after each write to a name, the name still has the images of all platforms that it had before.
 
 const architectures = ['amd64', 'arm64']
 

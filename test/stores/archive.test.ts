@@ -17,8 +17,8 @@ import { interceptWrites, osError } from '../helpers/faults.ts'
 import { type Files, bytesOf, configOf, layerOf, platform, sourceOf, tarOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
-// The oracle: an archive that is hostile or damaged is refused in one line; one that is written is the old one or the new one,
-// whole, and takes the place of nothing else.
+// The oracle: Bale refuses a hostile or damaged archive with one line of error. A written file is the complete old archive or
+// the complete new one. Bale replaces no file that is not an archive.
 
 type Make = (file: string, tmpDir: string) => ImageStore
 const ociArchive: Make = (file, tmpDir) => ociArchiveStore(file, { tmpDir })

@@ -14,8 +14,8 @@ import { storeContract } from '../contracts/stores.ts'
 import { type Files, bytesOf, configOf, layerOf, noise, platform, sourceOf } from '../helpers/images.ts'
 import { temporaryDirectory } from '../helpers/temporary.ts'
 
-// The oracle: a layout is never made over what is something else, nor through a link; of many writers each keeps its name, and
-// what any of them may need is not collected.
+// The oracle: Bale never writes a layout into another kind of directory, or through a link. With many writers, each keeps its
+// name, and Bale deletes no blob that one of them may need.
 
 const blob = (dir: string, digest: Digest): string => join(dir, 'blobs', 'sha256', hexOf(digest))
 

@@ -7,8 +7,8 @@ import { type FakeRegistry, errorAnswer } from '../helpers/registry.ts'
 import type { AuthOptions } from '../helpers/registry/auth.ts'
 import { connect, credentialsOf, refusal, secret, seed, serve } from '../helpers/registry/set-up.ts'
 
-// The oracle: credentials go to the registry, or to the token server that it may name, and to nobody else; what is wrong ends
-// soon, after a bounded number of requests, with one line that names the request and no secret (`refusal`).
+// The oracle: Bale sends credentials only to the registry, or to the token server that it may name. A fault ends the operation
+// soon, after a limited number of requests, with one line that names the request and no secret (`refusal`).
 
 const login = { username: 'ann', password: secret }
 const password: Credential = { kind: 'password', ...login }

@@ -5,9 +5,9 @@ import { bytesOf, noise, pieces, platform } from '../helpers/images.ts'
 import { type Answer, type Fault, type Recorded, errorAnswer } from '../helpers/registry.ts'
 import { connect, impatient, refusal, seed, serve } from '../helpers/registry/set-up.ts'
 
-// The oracle: what a registry lies about is refused, before it is used, with one line that names request, digest or limit,
-// tells no secret and comes soon (`refusal`); what may pass is asked for again, a bounded number of times; once the registry is
-// honest the same pull works.
+// The oracle: Bale refuses wrong data before it uses them. The error comes soon, is one line, names request, digest or limit,
+// and contains no secret (`refusal`). Bale retries temporary faults a limited number of times. Once the registry is correct,
+// the same pull works.
 
 const forManifests = (fault: Fault) => (request: Recorded) =>
   request.url.pathname.includes('/manifests/') ? fault : undefined

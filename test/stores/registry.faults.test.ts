@@ -13,9 +13,9 @@ import { Random, countOf, seed } from '../helpers/seed.ts'
 import { type Kind, kinds } from './registry-fault-kinds.ts'
 
 /**
- * The oracle: no tag ever names anything but the image of before or that of after, and each is whole; what was pulled has
- * the bytes of its digests; what fails, fails with a BaleError that names the request and tells no secret; when the faults
- * are over, the same operation gives the reference digest. Of the faults that pass, 99 % are recovered from.
+ * The oracle: a tag always names the complete old image or the complete new one. Pulled bytes match their digests. A failure is
+ * a BaleError that names the request and contains no secret. After the faults end, the same operation gives the reference
+ * digest. Bale recovers from 99 % of temporary faults.
  */
 
 const login = { username: 'ann', password: secret }

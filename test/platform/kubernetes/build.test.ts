@@ -13,7 +13,7 @@ import { type FakeCluster, type FakeClusterOptions, startFakeCluster } from '../
 import { type FakeRegistry, startRegistry } from '../../helpers/registry.ts'
 import { writeTree } from '../../helpers/tree.ts'
 
-// Against the API of a cluster in this process: what is asked of it, what is made of its answers, and what is left.
+// Tests against a fake cluster API in this process: the requests, the handling of answers, and the remaining objects.
 
 const digest = `sha256:${'a'.repeat(64)}`
 const report = `[image]\ntags = ["x"]\ndigest = "${digest}"\nmanifest-size = 5\n`
