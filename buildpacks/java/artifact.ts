@@ -4,7 +4,7 @@ import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { type JavaArchive, readArchive } from './archive.ts'
 import type { BuildTool } from './build-tool.ts'
 import { type FunctionArtifact, functionIn } from './functions.ts'
-import { mainClassesIn } from './main-class.ts'
+import { mainClassesIn, missingClass } from './main-class.ts'
 
 /**
  * The result of a build: an archive that Java can start; an archive with a main class that its manifest does not name, and with
@@ -71,7 +71,8 @@ export async function findArtifact(
   const executable = preferred(withoutParts(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined)))
   const served = functionIn(env, archives, { tool, executable: executable.length > 0 })
   if (served !== undefined) return served
-  if (executable.length === 1) return { kind: 'archive', archive: executable[0] as JavaArchive }
+  const [only] = executable
+  if (only !== undefined && executable.length === 1) return (await withoutLibraries(only, tool)) ?? archiveOf(only)
   const shown = (paths: readonly string[]) => paths.map(path => relative(app.path, path)).join(', ')
   if (executable.length > 1) {
     throw new BuildpackError(`several archives can be started: ${shown(executable.map(({ path }) => path))}`, {
@@ -101,13 +102,23 @@ export async function findArtifact(
   }
   const found = await findClasses(app, env, archives)
   // If an archive does not name its libraries, only Maven knows them.
-  const isMavens = tool === 'maven' && basename(dirname(found.archive.path)) === 'target'
-  if (isMavens) return found
+  if (tool === 'maven' && isOfMaven(found.archive)) return found
   throw new BuildpackError('does not name a class to start, or the libraries that it needs', {
     where: relative(app.path, found.archive.path),
     fix: fixes[tool ?? 'maven'],
   })
 }
+
+const archiveOf = (archive: JavaArchive): Artifact => ({ kind: 'archive', archive })
+
+/** An executable archive of Maven that needs libraries and names none: `mvn exec:java` starts it, and `java -jar` does not. */
+async function withoutLibraries(archive: JavaArchive, tool: BuildTool | undefined): Promise<Classes | undefined> {
+  const { 'Main-Class': main, 'Class-Path': libraries } = archive.manifest
+  if (tool !== 'maven' || main === undefined || libraries !== undefined || !isOfMaven(archive)) return undefined
+  return (await missingClass(archive, main)) === undefined ? undefined : { kind: 'classes', archive, main }
+}
+
+const isOfMaven = ({ path }: JavaArchive): boolean => basename(dirname(path)) === 'target'
 
 const fixes: Readonly<Record<BuildTool, string>> = {
   maven: 'set Main-Class and Class-Path in its manifest, or have it made in target/',

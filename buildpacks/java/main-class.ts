@@ -58,38 +58,84 @@ const flag = { public: 0x1, private: 0x2, static: 0x8, interface: 0x200, abstrac
 const java25 = 69
 
 /** Whether a class file has a main method (Java Virtual Machine Specification, 4.1). False for a damaged file. */
-export function hasMain(bytes: Buffer): boolean {
+export const hasMain = (bytes: Buffer): boolean => readClass(bytes, readMethods) ?? false
+
+/** @returns undefined for a damaged file */
+function readClass<T>(bytes: Buffer, read: (bytes: Buffer) => T): T | undefined {
   try {
-    return bytes.readUInt32BE(0) === 0xcafebabe && readMethods(bytes)
+    return bytes.readUInt32BE(0) === 0xcafebabe ? read(bytes) : undefined
   } catch (error) {
-    if (error instanceof RangeError) return false
+    if (error instanceof RangeError) return undefined
     throw error
   }
 }
 
+interface Constants {
+  /** By index. */
+  readonly texts: ReadonlyMap<number, string>
+  /** The indexes of the names of classes. */
+  readonly classes: readonly number[]
+  /** Where the next part begins. */
+  readonly end: number
+}
+
+/** @throws RangeError for a damaged file */
+function readConstants(bytes: Buffer): Constants {
+  const texts = new Map<number, string>()
+  const classes: number[] = []
+  const count = bytes.readUInt16BE(8)
+  let at = 10
+  for (let index = 1; index < count; index++) {
+    const tag = bytes.readUInt8(at++)
+    if (tag === 1) {
+      const length = bytes.readUInt16BE(at)
+      texts.set(index, bytes.toString('latin1', at + 2, at + 2 + length))
+      at += 2 + length
+      continue
+    }
+    if (tag === 7) classes.push(bytes.readUInt16BE(at))
+    const size = sizes[tag]
+    if (size === undefined) throw new RangeError(`no constant has the tag ${tag}`)
+    at += size
+    // A long or a double takes two entries.
+    if (tag === 5 || tag === 6) index++
+  }
+  return { texts, classes, end: at }
+}
+
+const usedClasses = (bytes: Buffer): string[] => {
+  const { texts, classes } = readConstants(bytes)
+  return classes.map(index => texts.get(index) ?? '')
+}
+
+/** Packages of the JDK. javax is also that of libraries, and arrays start with a bracket. */
+const ofJdk = /^(?:\[|(?:java|javax|jdk|sun|com\/sun|netscape|org\/(?:ietf|w3c|xml))\/)/
+
+/**
+ * A class that a class of an archive uses, and that neither the archive nor the JDK has: the archive needs libraries that it does not
+ * name. Undefined if there is none, as for an archive with its libraries.
+ */
+export async function missingClass({ path, entries }: JavaArchive, main: string): Promise<string | undefined> {
+  const file = `${main.replaceAll('.', '/')}.class`
+  const there = new Set(entries)
+  return withZip(path, async zip => {
+    for await (const [name, bytes] of classesIn(zip)) {
+      if (name !== file) continue
+      const used = readClass(bytes, usedClasses) ?? []
+      return used.find(each => each !== '' && !ofJdk.test(each) && !there.has(`${each}.class`))?.replaceAll('/', '.')
+    }
+    return undefined
+  })
+}
+
 function readMethods(bytes: Buffer): boolean {
-  let at = 6
+  const version = bytes.readUInt16BE(6)
+  const { texts, end } = readConstants(bytes)
+  let at = end
   const next = (length: 2 | 4): number => {
     const value = bytes.readUIntBE(at, length)
     at += length
     return value
-  }
-  const version = next(2)
-  const texts = new Map<number, string>()
-  const constants = next(2)
-  for (let index = 1; index < constants; index++) {
-    const tag = bytes.readUInt8(at++)
-    if (tag === 1) {
-      const length = next(2)
-      texts.set(index, bytes.toString('latin1', at, at + length))
-      at += length
-      continue
-    }
-    const size = sizes[tag]
-    if (size === undefined) return false
-    at += size
-    // A long or a double takes two entries.
-    if (tag === 5 || tag === 6) index++
   }
   const access = next(2)
   at += 4

@@ -377,6 +377,17 @@ describe('a class to start, where no manifest names one', () => {
     }
   })
 
+  it.each<[string, BuildTool, 'archive' | 'classes', Record<string, string>]>([
+    ['a library that is not in it', 'maven', 'classes', {}],
+    ['a library that is in it', 'maven', 'archive', { 'io/Server.class': '' }],
+    ['a library, and another tool built it', 'gradle', 'archive', {}],
+  ])('is the one of a manifest that needs %s, by %s: %s', async (_, tool, kind, files) => {
+    const content = classFile('shop/Main', { uses: 'io/Server' })
+    const entries = { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Main\n', ...files, 'shop/Main.class': content }
+    const jar = zipOf(...Object.entries(entries).map(([name, content]) => ({ name, content })))
+    expect(await find({ 'target/shop.jar': jar }, tool)).toMatchObject({ kind })
+  })
+
   it('is the one of a library that pom.xml names, which has to be there', async () => {
     const pom = '<exec.mainClass>io.Server</exec.mainClass>'
     const artifact = await find({ 'pom.xml': pom, 'target/shop.jar': main })

@@ -10,6 +10,7 @@ export function classFile(
     version = 65,
     initializer = 0x1,
     access = 0x21,
+    uses = name,
   }: {
     readonly flags?: number
     readonly descriptor?: string
@@ -17,13 +18,15 @@ export function classFile(
     /** The access flags of the constructor. */
     readonly initializer?: number
     readonly access?: number
+    /** Another class. */
+    readonly uses?: string
   } = {},
 ): Buffer {
   const u2 = (...values: number[]) => Buffer.from(values.flatMap(value => [value >> 8, value & 0xff]))
   const text = (value: string) => Buffer.concat([Buffer.from([1]), u2(value.length), Buffer.from(value)])
   const long = Buffer.concat([Buffer.from([5]), Buffer.alloc(8)]) // takes two places
   const own = [text(name), Buffer.concat([Buffer.from([7]), u2(1)]), long, text('main'), text(descriptor)]
-  const constants = [...own, text('<init>'), text('()V')]
+  const constants = [...own, text('<init>'), text('()V'), text(uses), Buffer.concat([Buffer.from([7]), u2(9)])]
   return Buffer.concat([
     Buffer.from([0xca, 0xfe, 0xba, 0xbe]),
     u2(0, version, constants.length + 2),
