@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import type { BuildContext, Component } from '../sdk/index.ts'
+import { App, type BuildContext, type Component } from '../sdk/index.ts'
 import type { BuildJob } from './build-job.ts'
 import { restoreBuildCaches } from './frameworks/build-caches.ts'
 import { setTimesByContent } from './frameworks/source-times.ts'
@@ -74,12 +74,15 @@ async function runScripts(job: BuildJob): Promise<void> {
 
 /** Runs a build with the caches of its tools, which may be in the application's folder and at the root of its workspace. */
 async function withCaches({ context, project, choice, node }: BuildJob, build: () => Promise<void>): Promise<void> {
-  const { root, app } = project
+  const { root, app, members } = project
   const lockFile = (choice.lockFile === undefined ? undefined : await root.read(choice.lockFile)) ?? ''
-  const packageJson = (await app.read('package.json')) ?? ''
+  const folders = ['', ...members.map(({ dir }) => dir)].filter(dir => root.at(dir) !== app.path)
+  const texts = [app, ...folders.map(dir => new App(root.at(dir)))].map(each => each.read('package.json'))
+  const packageJson = JSON.stringify(await Promise.all(texts))
   const inputs = { lockFile, packageJson, node: node.version }
   const caches = [await restoreBuildCaches(context, app, inputs)]
-  if (root !== app) caches.push(await restoreBuildCaches(context, root, inputs, 'workspace-build-caches'))
+  if (folders.length > 0)
+    caches.push(await restoreBuildCaches(context, root, inputs, { name: 'workspace-build-caches', folders }))
   await setTimesByContent(root.path)
   await build()
   for (const each of caches) await each.keep()

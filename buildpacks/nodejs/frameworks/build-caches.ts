@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { type App, type BuildContext, digestOf } from '../../sdk/index.ts'
 
 /** Directories of an application in which build tools keep data that speeds up their next run. */
-const directories = [
+const inFolder = [
   'node_modules/.cache',
   'node_modules/.vite',
   'node_modules/.vite-temp',
@@ -35,13 +35,15 @@ export interface BuildCaches {
 /**
  * Restores the caches of the last build's tools. With another lock file, Node or set of scripts the caches start empty: nothing that a
  * dependency has written outlives the dependency (X40).
+ * @param folders the folders of the application that may have caches: those of its workspace's packages, or only its own, which is empty
  */
 export async function restoreBuildCaches(
   { run, layer }: Pick<BuildContext, 'run' | 'layer'>,
   app: App,
   dependsOn: { readonly lockFile: string; readonly packageJson: string; readonly node: string },
-  name = 'build-caches',
+  { name = 'build-caches', folders = [''] }: { readonly name?: string; readonly folders?: readonly string[] } = {},
 ): Promise<BuildCaches> {
+  const directories = folders.flatMap(folder => inFolder.map(dir => join(folder, dir)))
   const { path } = await layer(name, {
     types: { cache: true },
     key: {
@@ -70,12 +72,13 @@ export async function restoreBuildCaches(
         if (!(await isDirectory(app.at(dir)))) continue
         await mkdir(dirname(join(path, dir)), { recursive: true })
         await move(app.at(dir), join(path, dir))
-        if (!writtenAtLaunch.includes(dir)) continue
+        if (!writtenAtLaunch.some(each => dir.endsWith(each))) continue
         await mkdir(app.at(dir))
         // The application's user is in the group of the build's user.
         await chmod(app.at(dir), 0o775)
       }
-      for (const dir of leftovers) await rm(app.at(dir), { recursive: true, force: true })
+      for (const dir of folders.flatMap(folder => leftovers.map(each => join(folder, each))))
+        await rm(app.at(dir), { recursive: true, force: true })
     },
   }
 }

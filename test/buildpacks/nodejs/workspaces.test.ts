@@ -132,6 +132,33 @@ describe('a workspace', () => {
     expect((await project.build()).output).toContain('The application is apps/web: it is the only package')
   })
 
+  it('whose root builds and starts a package keeps that package’s caches for the next build, out of the image', async () => {
+    const { project, managers } = await projectOf({
+      ...workspace,
+      'package.json': json({
+        workspaces: ['apps/*', 'packages/**'],
+        scripts: { build: 'b', start: 'yarn workspace @s/web start' },
+      }),
+    })
+    const cache = 'apps/web/.next/cache/0.pack'
+    const found: boolean[] = []
+    const isThere = () =>
+      access(join(project.appDir, cache)).then(
+        () => true,
+        () => false,
+      )
+    managers.npm.scripts['build'] = async () => {
+      found.push(await isThere())
+      await writeTree(project.appDir, { [cache]: 'first' })
+    }
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(await isThere()).toBe(false)
+    await project.nextBuild()
+    await project.build()
+    expect(found).toEqual([false, true])
+  })
+
   it('with front ends alone is an error that names them, before anything is fetched', async () => {
     const vite = json({ scripts: { build: 'vite build', start: 'vite' }, devDependencies: { vite: '8' } })
     const { project, managers } = await projectOf({
