@@ -11,6 +11,8 @@ type Env = Readonly<Record<string, string>>
 export interface CargoArguments {
   /** The enabled features, for every command that needs them. */
   readonly features: readonly string[]
+  /** The targets to compile for, for every command that needs them. Empty: Cargo's configuration names them. */
+  readonly targets: readonly string[]
   /** The other arguments, for `cargo build`. */
   readonly build: readonly string[]
   /** The folder of the profile, in the target directory. */
@@ -25,6 +27,7 @@ export function cargoArguments(env: Env): CargoArguments {
   const setting = firstSetting(env, 'BP_CARGO_INSTALL_ARGS')
   const words = setting === undefined ? [] : splitWords(setting.value, setting.name)
   const features: string[] = []
+  const targets: string[] = []
   const build: string[] = []
   let profile = 'release'
   for (let i = 0; i < words.length; i++) {
@@ -32,12 +35,13 @@ export function cargoArguments(env: Env): CargoArguments {
     const value = () => attached ?? words[++i] ?? ''
     if (['--all-features', '--no-default-features'].includes(name)) features.push(name)
     else if (['--features', '-F'].includes(name)) features.push('--features', value())
+    else if (['--target'].includes(name)) targets.push(value())
     else if (['--profile'].includes(name)) profile = value()
     else if (['--debug'].includes(name)) profile = 'dev'
     else if (['--path', '--root', '--index', '--registry'].includes(name)) value()
     else if (!['--locked', '--force', '-f', '--no-track', '--release'].includes(name)) build.push(words[i] ?? '')
   }
-  return { features, build, profile }
+  return { features, targets, build, profile }
 }
 
 /**
@@ -115,7 +119,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
   })
   const env = { ...job.env, CARGO_TARGET_DIR: target.path }
   const members = [...new Set(job.programs.map(({ crate }) => crate))]
-  const flags = ['--locked', '--profile', args.profile, ...args.features, ...args.build]
+  const flags = ['--locked', '--profile', args.profile, ...targetFlags(args), ...args.features, ...args.build]
   const hasChoice = args.build.some(word => /^--(bin|bins|example|examples)\b/.test(word))
   const command = ['build', ...flags, ...members.flatMap(name => ['--package', name]), ...(hasChoice ? [] : ['--bins'])]
   await log.step(`Running cargo ${command.join(' ')}`, () => cargo.run(command, { env, step: 'build' }))
@@ -148,11 +152,21 @@ async function findBuilt(target: string, folder: string, name: string): Promise<
   return undefined
 }
 
-/** Removes the application's compiled crates from the target directory. */
-async function forget({ cargo, crates, args }: Compilation, target: string, env: Env): Promise<void> {
+function targetFlags({ targets }: CargoArguments): string[] {
+  return targets.flatMap(target => ['--target', target])
+}
+
+/**
+ * Removes the application's compiled crates from the target directory. Source files in the build have fixed times, so Cargo would take
+ * crates that remain for those of a changed source.
+ */
+async function forget(job: Compilation, target: string, env: Env): Promise<void> {
+  const { cargo, crates, args } = job
   const own = crates.filter(({ isOwn }) => isOwn).flatMap(({ name }) => ['--package', name])
   try {
-    await cargo.run(['clean', '--offline', '--profile', args.profile, ...own], { env, quiet: true })
+    // Without the targets, `cargo clean` leaves what was compiled for them.
+    const flags = ['--offline', '--profile', args.profile, ...targetFlags(args)]
+    await cargo.run(['clean', ...flags, ...own], { env, quiet: true })
   } catch (error) {
     if (!(error instanceof BuildpackError)) throw error
     // No crates are better than a tampered one.

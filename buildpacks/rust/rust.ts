@@ -66,7 +66,8 @@ async function build(context: BuildContext): Promise<BuildResult> {
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
   const { app, env, log } = context
   const manifest = await readManifest(app)
-  const request = await requestedToolchain(context)
+  const args = cargoArguments(env)
+  const request = await requestedToolchain(context, args.targets)
   const lock = await readLock(app)
   if (lock === undefined) {
     log.warning(
@@ -74,7 +75,6 @@ async function buildIn(context: BuildContext, temp: string): Promise<BuildResult
       'Run "cargo generate-lockfile" and commit Cargo.lock.',
     )
   }
-  const args = cargoArguments(env)
   const home = await provideHome(context, lock ?? { text: '', crates: [] })
   const archive = await DebianArchive.open(context, temp)
   // For crates without a locked version, Cargo chooses those that this Rust can build.

@@ -21,18 +21,45 @@ export interface ToolchainRequest extends Located {
   readonly others: readonly Located[]
 }
 
-/** The request of a setting, else of the first of several files; undefined without one. */
-export async function requestedToolchain({
-  app,
-  env,
-}: Pick<Context, 'app' | 'env'>): Promise<ToolchainRequest | undefined> {
+/**
+ * The request of a setting, else of the first of several files; undefined without one. Targets that only Cargo names, in `cargoTargets`
+ * or in its configuration, request `stable`.
+ */
+export async function requestedToolchain(
+  { app, env }: Pick<Context, 'app' | 'env'>,
+  cargoTargets: readonly string[] = [],
+): Promise<ToolchainRequest | undefined> {
   const file = await fromToolchainFile(app)
+  const built = await buildTargets(app, env, cargoTargets)
+  const targets = [...new Set([...(file?.targets ?? []), ...built.flatMap(({ value }) => value)])]
   const names = ['BP_RUST_TOOLCHAIN', 'BP_RUST_VERSION', 'RAILPACK_RUST_VERSION', 'GOOGLE_RUNTIME_VERSION']
   const setting = firstSetting(env, ...names)
-  const pins = [...(file ? [file] : []), ...(await fromOtherFiles(app))]
+  const pins = [
+    ...(file?.value === undefined ? [] : [{ value: file.value, where: file.where }]),
+    ...(await fromOtherFiles(app)),
+  ]
   const [found, ...others] = (setting ? [{ value: setting.value, where: setting.name }] : pins).map(checked)
-  if (found === undefined) return undefined
-  return { ...found, targets: file?.targets ?? [], others }
+  if (found) return { ...found, targets, others }
+  const where = file?.targets.length ? file.where : built[0]?.where
+  return where === undefined ? undefined : { value: 'stable', where, targets, others }
+}
+
+/**
+ * The targets beside Debian's that Cargo compiles for, such as musl's, from the first place of Cargo's own order (doc.rust-lang.org/cargo, "build.target"). The
+ * buildpack refuses programs for browsers later, so they need no toolchain.
+ */
+async function buildTargets(app: App, env: Context['env'], named: readonly string[]) {
+  const file = await app.firstOf(['.cargo/config', '.cargo/config.toml'])
+  const table = file === undefined ? {} : tableOf(parseToml((await app.read(file)) ?? '', file))
+  const configured = tableOf(table['build'])['target']
+  const places = [
+    { value: named, where: 'BP_CARGO_INSTALL_ARGS --target' },
+    { value: [env['CARGO_BUILD_TARGET']], where: 'CARGO_BUILD_TARGET' },
+    { value: Array.isArray(configured) ? configured : [configured], where: `${file} build.target` },
+  ].map(({ value, where }) => ({ value: value.filter(target => typeof target === 'string' && target !== ''), where }))
+  const first = places.find(({ value }) => value.length > 0)
+  const value = (first?.value ?? []).filter((target): target is string => /-linux-(?!gnu$)/.test(String(target)))
+  return first === undefined || value.length === 0 ? [] : [{ value, where: first.where }]
 }
 
 function checked({ value: text, where }: Located): Located {
@@ -52,7 +79,10 @@ export function contradictions(request: ToolchainRequest, version: string): stri
     .map(({ value, where }) => `${request.where} asks for ${request.value}, but ${where} for ${value}`)
 }
 
-interface ToolchainFile extends Located {
+interface ToolchainFile {
+  /** undefined if the file names only targets or components. */
+  readonly value: string | undefined
+  readonly where: string
   readonly targets: readonly string[]
 }
 
@@ -74,7 +104,7 @@ async function fromToolchainFile(app: App): Promise<ToolchainFile | undefined> {
   }
   const targets = Array.isArray(toolchain['targets']) ? toolchain['targets'].filter(t => typeof t === 'string') : []
   const value = textOf(toolchain['channel'])
-  return value === undefined ? undefined : { value, where: `${where} toolchain.channel`, targets }
+  return { value, where: `${where} toolchain.${value === undefined ? 'targets' : 'channel'}`, targets }
 }
 
 async function fromOtherFiles(app: App): Promise<Located[]> {

@@ -87,7 +87,9 @@ export class FakeCargo {
     for (const path of ['registry/src/mirror-0123/itoa/lib.rs', '.global-cache'])
       await put(join(env['CARGO_HOME'] ?? '', path), '')
     if (verb === 'metadata') return done(JSON.stringify(await this.#metadata(command)))
-    const target = env['CARGO_TARGET_DIR'] ?? ''
+    const named = args.indexOf('--target')
+    const triple = named < 0 ? '' : (args[named + 1] ?? '')
+    const target = join(env['CARGO_TARGET_DIR'] ?? '', triple)
     if (verb === 'clean') {
       await rm(join(target, 'release'), { recursive: true, force: true })
       return done()
@@ -98,6 +100,8 @@ export class FakeCargo {
     for (const { name, targets } of packages.filter(({ source, name }) => source === null && args.includes(name))) {
       for (const bin of targets.filter(({ kind }) => kind.includes('bin'))) {
         if (this.optional[name] === bin.name) continue
+        // Source files have fixed times, so a program that is there counts as current.
+        if (await exists(join(target, 'release', bin.name))) continue
         const note = { args, text: await readFile(bin.src_path, 'utf8'), CPATH: env['CPATH'] }
         await put(join(target, 'release', bin.name), JSON.stringify(note))
       }

@@ -80,6 +80,31 @@ describe('the toolchain', () => {
       { 'rust-toolchain.toml': '[toolchain]\nchannel = "stable"\ntargets = ["wasm32-unknown-unknown"]\n' },
       'Rust 1.95.0: rust-toolchain.toml toolchain.channel asks for stable',
     ],
+    [
+      'another target without a channel',
+      { 'rust-toolchain.toml': '[toolchain]\ntargets = ["x86_64-unknown-linux-musl"]\n' },
+      'Rust 1.95.0: rust-toolchain.toml toolchain.targets asks for stable',
+    ],
+    [
+      'only components',
+      { 'rust-toolchain.toml': '[toolchain]\ncomponents = ["clippy"]\n' },
+      'Rust 1.85.1: the version of the stack, as nothing requests another',
+    ],
+    [
+      'the target of Cargo',
+      { '.cargo/config.toml': '[build]\ntarget = "x86_64-unknown-linux-musl"\n' },
+      'Rust 1.95.0: .cargo/config.toml build.target asks for stable',
+    ],
+    [
+      "the target of Cargo, with the version of Debian's",
+      { '.cargo/config.toml': '[build]\ntarget = ["x86_64-unknown-linux-musl"]\n', 'rust-toolchain': '1.85' },
+      'Rust 1.95.0: rust-toolchain asks for 1.85',
+    ],
+    [
+      "Debian's own target",
+      { '.cargo/config.toml': '[build]\ntarget = "x86_64-unknown-linux-gnu"\n' },
+      'Rust 1.85.1: the version of the stack, as nothing requests another',
+    ],
     ['.tool-versions', { '.tool-versions': 'rust 1.85.1\n' }, 'Rust 1.85.1: .tool-versions asks for 1.85.1'],
     ['mise.toml', { 'mise.toml': '[tools]\nrust = "1.85"\n' }, 'Rust 1.85.1: mise.toml asks for 1.85'],
     ['mise.toml', { 'mise.toml': '[tools]\nrust = "latest"\n' }, 'Rust 1.85.1: mise.toml asks for stable'],
@@ -372,6 +397,17 @@ describe('caches', () => {
     expect(second.output).toContain('Using compiled crates from the cache')
     expect(await project.read('layers/programs/bin/shop')).toContain('changed')
   })
+
+  it.each(['--target x86_64-unknown-linux-gnu', '--target=x86_64-unknown-linux-musl'])(
+    'hold nothing of the application that is compiled for %s',
+    async args => {
+      const { project } = await rustProject(shop, { BP_CARGO_INSTALL_ARGS: args })
+      await project.build()
+      await project.nextBuild({ 'src/main.rs': 'fn main() { changed() }\n' })
+      expect((await project.build()).exitCode).toBe(0)
+      expect(await project.read('layers/programs/bin/shop')).toContain('changed')
+    },
+  )
 
   it('are none that another command has left', async () => {
     const { project } = await rustProject(shop)
