@@ -4,6 +4,7 @@ import { parsePlace } from '../platform/kubernetes/place.ts'
 import { pullPolicies } from '../stores/pull-policy.ts'
 import type { GlobalOptions } from './context.ts'
 import { collect, collectList, examples, outputOption, type Run, withOutput } from './options.ts'
+import { outputFormats } from './output-format.ts'
 import { withPackOptions } from './pack-options.ts'
 
 // The commands that make images: `bale build`, `bale plan`, `bale executor` and `bale rebase`.
@@ -17,8 +18,8 @@ export function addBuild(program: Command, run: Run): void {
     .addOption(
       new Option(
         '-o, --output <format>',
-        'with --on: print the Kubernetes manifests of the build and do not apply them',
-      ).choices(['human', 'yaml']),
+        'with --dry-run: the format of the plan; with --on, yaml: print the Kubernetes manifests of the build and do not apply them',
+      ).choices(outputFormats),
     )
     .addHelpText(
       'after',
@@ -38,14 +39,22 @@ export function addBuild(program: Command, run: Run): void {
     const { planCommand } = await import('./commands/plan.ts')
     const { manifestsCommand } = await import('./commands/manifests.ts')
     requireOn(options)
-    const isYaml = options.output === 'yaml'
-    const command = isYaml ? manifestsCommand : options.dryRun === true ? planCommand : buildCommand
+    const prints = (options.output ?? 'human') !== 'human'
+    const command = options.dryRun === true ? planCommand : prints ? manifestsCommand : buildCommand
     await run(options, context => command(context, image, options), buildStatus)
   })
 }
 
 /** @throws BaleError 'usage' for an option that depends on a missing one */
-function requireOn({ on, onSettings, dryRun, platform }: GlobalOptions): void {
+function requireOn({ on, onSettings, dryRun, platform, output = 'human' }: GlobalOptions): void {
+  if (output !== 'human' && dryRun !== true && !(on !== undefined && output === 'yaml'))
+    refuse(
+      'a build prints a plan or the manifests for a cluster in this form, and no other result',
+      `--output ${output}`,
+      on === undefined
+        ? 'add --dry-run for a plan, or --on with --output yaml for manifests; --report-output-dir and --digest-file have the result of a build'
+        : 'write --output yaml for manifests',
+    )
   if (on === undefined && onSettings !== undefined)
     refuse('this option is for builds on a cluster', '--on-settings', 'add --on kubernetes, or leave it out')
   if (on !== undefined && dryRun === true)

@@ -128,7 +128,23 @@ it.each([
   }
   expect((await bale('--memory', 'much')).err).toContain('--memory')
   expect((await bale('--output', 'xml')).code).not.toBe(0)
+  for (const format of ['json', 'yaml', 'toml']) {
+    const { err } = await bale('--output', format, '--path', join(home, 'absent'))
+    expect(err).toContain('absent')
+    expect(err).not.toContain('--output')
+  }
   // Only a plan refuses this one.
   expect((await bale('--log-format', 'json')).err).toContain('the plan as text')
   expect((await bale('--log-format', 'json')).code).toBe(2)
+})
+
+it.each([
+  ['json', [], 'add --dry-run for a plan'],
+  ['yaml', [], 'add --dry-run for a plan'],
+  ['toml', ['--on', 'kubernetes'], 'write --output yaml'],
+])('a build has no result as %s', async (format, more, fix) => {
+  const { own, said } = fakeProcess({ HOME: await temporaryDirectory() })
+  expect(await runProgram(['build', 'app', '--output', format, ...more], own)).toBe(2)
+  expect(said.err).toContain(`--output ${format}`)
+  expect(said.err).toContain(fix)
 })
