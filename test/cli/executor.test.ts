@@ -78,7 +78,31 @@ describe('executor: a job of kaniko’s', () => {
   it('makes no image for another machine than the one that is asked for', () => {
     const own = `linux/${hostPlatform().architecture}`
     expect(map('-d', 'r.test/x', '--custom-platform', own).notes).toEqual([])
-    expect(() => map('-d', 'r.test/x', '--custom-platform', 'linux/s390x')).toThrow(`an image for ${own}`)
+    for (const flag of ['--custom-platform', '--customPlatform'])
+      expect(() => map('-d', 'r.test/x', flag, 'linux/s390x')).toThrow(`an image for ${own}`)
+  })
+
+  it('takes the branch of --git into the address of a repository', () => {
+    const pathOf = (...args: string[]) => map('-d', 'r.test/x', ...args).options.path
+    const git = 'git://git.test/app.git'
+    expect(pathOf('-c', git, '--git', 'branch=next,single-branch=true')).toBe(`${git}#refs/heads/next`)
+    expect(pathOf('-c', `${git}#refs/heads/next`, '--git=branch=next')).toBe(`${git}#refs/heads/next`)
+    expect(pathOf('-c', git, '--git', 'branch=,recurse-submodules=false')).toBe(git)
+    expect(pathOf('-c', '/src', '--git', 'branch=next')).toBe('/src')
+  })
+
+  it.each([
+    [['--git', 'branch=next', '-c', 'git://git.test/app.git#refs/heads/main'], 'another branch'],
+    [['--git', 'recurse-submodules=true'], 'does not do this'],
+    [['--git', 'insecure-skip-tls=true'], 'does not do this'],
+    [['--bucket', 'builds'], 'reads no buckets'],
+  ])('refuses %j rather than build another source', (args, message) => {
+    expect(() => map('-d', 'r.test/x', ...args)).toThrow(message)
+  })
+
+  it('gives secrets to buildpacks', () => {
+    const secret = 'id=npm,src=/run/npmrc'
+    expect(map('-d', 'r.test/x', '--secret', secret).options.secret).toEqual([secret])
   })
 
   it('reaches registries as it is told', () => {

@@ -25,13 +25,14 @@ export interface ExecutorCall {
 export function mapFlags(flags: Parsed): ExecutorCall {
   const [image, ...tags] = destinationsOf(flags)
   const cache = flags.has('cache')
-  checkPlatform(flags.text('custom-platform'))
+  checkPlatform(flags.text('custom-platform') ?? flags.text('customPlatform'))
   const options: GlobalOptions = {
-    path: flags.text('context') ?? 'dir:///workspace',
+    path: contextOf(flags),
     subPath: flags.text('context-sub-path'),
     tag: tags,
     publish: !flags.has('no-push'),
     env: flags.list('build-arg'),
+    secret: flags.list('secret'),
     label: flags.list('label'),
     annotation: flags.list('annotation'),
     ...(cache ? cacheOf(flags) : {}),
@@ -52,6 +53,41 @@ export function mapFlags(flags: Parsed): ExecutorCall {
     cacheDir: cache ? flags.text('cache-dir') : undefined,
     notes: notesOf(flags),
   }
+}
+
+/** The source. A branch of --git is a part of the address. */
+function contextOf(flags: Parsed): string {
+  const context = flags.text('context') ?? 'dir:///workspace'
+  if (flags.text('bucket') !== undefined)
+    throw new BaleError('usage', 'Bale reads no buckets', {
+      where: '--bucket',
+      fix: 'fetch the archive of the source first, and write --context tar://FILE',
+    })
+  const settings = flags.list('git').flatMap(text => text.split(','))
+  const branch = settings.flatMap(branchOf).at(-1)
+  if (branch === undefined || !/^git(\+\w+)?:\/\//.test(context)) return context
+  const ref = `refs/heads/${branch}`
+  const [address = '', named = ref] = context.split('#')
+  if (named === ref) return context.includes('#') ? context : `${address}#${ref}`
+  throw new BaleError('usage', `the context names ${named}, and --git another branch`, {
+    where: `--git branch=${branch}`,
+    fix: 'leave one of them out',
+  })
+}
+
+/** @throws BaleError 'usage' for what Bale does not do with a repository */
+function branchOf(setting: string): string[] {
+  const [name, value = ''] = setting.split('=')
+  if (name === 'branch' && value !== '') return [value]
+  // Bale fetches one commit.
+  if (name === 'single-branch' || setting === '' || value === 'false' || setting === 'branch=') return []
+  throw new BaleError('usage', 'Bale does not do this with a repository', {
+    where: `--git ${setting}`,
+    fix:
+      name === 'recurse-submodules'
+        ? 'clone the repository with its submodules first, and write --context dir://DIR'
+        : 'leave it out; for a server with another certificate authority, set GIT_SSL_CAINFO',
+  })
 }
 
 /** Bale builds for this machine's platform. Silently building for another platform than the given one would be wrong. */
