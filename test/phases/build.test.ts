@@ -241,7 +241,7 @@ for f in app tools launch build; do echo "{}" > "$1/$f.sbom.cdx.json"; done`,
       '/x',
     ],
     ['D11 a layer toml that is a link', 'ln -s /etc/passwd "$1/x.toml"', 'x.toml'],
-    ['D11 a layer toml that is a fifo', 'mkfifo "$1/x.toml"', 'x.toml'],
+    ['D11 P11 a layer toml that is a fifo', 'mkfifo "$1/x.toml"', 'x.toml'],
     ['D11 launch.toml that is a link', 'ln -s /etc/passwd "$1/launch.toml"', 'launch.toml'],
     [
       'P02 launch.toml that nests without end',

@@ -89,7 +89,7 @@ describe('buildpack.toml', () => {
   it('reads stacks', () => {
     expect(parse(minimal + '[[stacks]]\nid = "*"\n[[stacks]]\nid = "x"\nmixins = ["y"]').stacks).toEqual(['*', 'x'])
   })
-  it('accepts unknown keys', () => expect(parse(`new = 1\n${minimal}other = { x = 1 }`).id).toBe('a/b'))
+  it('P04 accepts unknown keys', () => expect(parse(`new = 1\n${minimal}other = { x = 1 }`).id).toBe('a/b'))
 
   it.each([
     ['', 'buildpack.toml api: missing; add the Buildpack API it was written for, such as api = "0.12"'],
