@@ -54,6 +54,7 @@ export type {
   Published,
   PublishedIndex,
 } from './stores/store.ts'
+export type { KnownHelper } from './stores/credentials/known-helpers.ts'
 export type { BuildSecret } from './phases/secrets.ts'
 export type { SshKeys } from './platform/ssh/forward.ts'
 export type { PullPolicy } from './stores/pull-policy.ts'

@@ -47,11 +47,11 @@ const libraries = {
 }
 /** Large libraries, each in a file that is loaded on use; see lifecycle/stores/undici.ts. */
 const undici = { undici: 'lifecycle/stores/undici.ts' }
-const clients = {
-  ...undici,
+const otherClients = {
   'redis-client': 'lifecycle/caches/storage/redis-client.ts',
   'kubernetes-client': 'lifecycle/platform/kubernetes/kubernetes-client.ts',
 }
+const clients = { ...undici, ...otherClients }
 const librariesApart = {
   name: 'libraries-apart',
   setup(build) {
@@ -61,7 +61,7 @@ const librariesApart = {
     })
   },
 }
-/** Stores use HTTP/1.1 alone. Node's HTTP/2 would load TLS as well: 15 ms in each process that asks a registry without TLS. */
+/** Stores use HTTP/1.1 alone; the client of Kubernetes does not. Node's HTTP/2 would load TLS as well: 15 ms in each process that asks a registry without TLS. */
 const withoutHttp2 = {
   name: 'without-http2',
   setup(build) {
@@ -78,8 +78,9 @@ const program = {
   define: { 'import.meta.url': '__url' },
   supported: { 'dynamic-import': false },
   banner: { js: "const __url = require('node:url').pathToFileURL(__filename).href;" },
-  plugins: [librariesApart, withoutHttp2],
+  plugins: [librariesApart],
 }
+const withRegistries = { ...program, plugins: [librariesApart, withoutHttp2] }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
 
@@ -90,7 +91,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) await bundle()
 export async function bundlePhases(out, { precompiled = true } = {}) {
   const { build } = await import('esbuild')
   const { metafile } = await build({
-    ...program,
+    ...withRegistries,
     entryPoints: { phase: 'lifecycle/cli/phase.ts', ...undici },
     outdir: out,
     metafile: true,
@@ -128,7 +129,8 @@ export async function bundle() {
     // Sources that change later are newer than the bundle.
     const started = new Date()
     await build({ ...library, entryPoints: libraries, outdir: out })
-    await build({ ...program, entryPoints: { bale: 'lifecycle/cli/bale.ts', ...clients }, outdir: out })
+    await build({ ...withRegistries, entryPoints: { bale: 'lifecycle/cli/bale.ts', ...undici }, outdir: out })
+    await build({ ...program, entryPoints: otherClients, outdir: out })
     await buildDeflate({ bundle: out })
     for (const file of await bundlePhases(join(out, 'lifecycle'))) sources.add(file)
     buildHelpers({ x64: 'amd64' }[process.arch] ?? process.arch, join(out, 'lifecycle'))

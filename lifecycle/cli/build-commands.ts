@@ -49,7 +49,7 @@ export function addBuild(program: Command, run: Run): void {
 function requireOn({ on, onSettings, dryRun, platform, output = 'human' }: GlobalOptions): void {
   if (output !== 'human' && dryRun !== true && !(on !== undefined && output === 'yaml'))
     refuse(
-      'a build prints a plan or the manifests for a cluster in this form, and no other result',
+      'a build has no output in this format',
       `--output ${output}`,
       on === undefined
         ? 'add --dry-run for a plan, or --on with --output yaml for manifests; --report-output-dir and --digest-file have the result of a build'

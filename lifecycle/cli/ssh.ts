@@ -14,7 +14,7 @@ export async function readSsh(text: string | undefined, env: Env): Promise<SshKe
   const [, id, value] = /^([^=]*)(?:=(.*))?$/s.exec(text) ?? []
   const files = value?.split(',') ?? []
   if (id !== 'default' || files.includes(''))
-    throw new BaleError('usage', `${JSON.stringify(text)} names no keys for all buildpacks of this build`, {
+    throw new BaleError('usage', `${JSON.stringify(text)} is not a value of --ssh`, {
       where,
       fix: 'write default for the SSH agent of SSH_AUTH_SOCK, or default=FILE for the private key in a file',
     })

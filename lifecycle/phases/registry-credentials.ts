@@ -27,7 +27,7 @@ export interface CredentialSearch {
   readonly settings: SearchedSettings
   /**
    * When the build began, in milliseconds since 1970: earlier builds have searched older files in layers, if `record` covers the
-   * credentials. Without it, files in layers of any age are searched.
+   * credentials. Without it, all files in layers are searched, of any age.
    */
   readonly since?: number
   readonly record?: SearchRecord

@@ -1,4 +1,3 @@
-import type { Mount } from '../engines/engine.ts'
 import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import type { PhaseRunner } from '../phase-runner.ts'
@@ -11,6 +10,7 @@ import { openContainerWorkspace } from './container-workspace.ts'
 import type { Distribution } from './distribution.ts'
 import { proxiesOf, warnOfPasswords } from '../phases/proxies.ts'
 import { sandboxRunner } from './phase-sandbox.ts'
+import type { SshForwarding } from './ssh/forward.ts'
 import { type Workspace, openWorkspace, requireAppPath } from './workspace.ts'
 
 // Buildpacks run in a sandbox on this machine or, in a container of the builder image, in that container.
@@ -43,8 +43,8 @@ export interface RunnerParts {
   readonly environment: BuildEnvironment
   readonly emulator: Emulator | undefined
   readonly workspace: Workspace
-  /** The mounts of the user's SSH keys. */
-  readonly ssh: readonly Mount[]
+  /** Access to SSH keys, if the user gives it to buildpacks. */
+  readonly ssh: SshForwarding | undefined
   readonly distribution: Distribution
   readonly reporter: Reporter
 }

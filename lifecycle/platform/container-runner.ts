@@ -1,6 +1,7 @@
 import { cp, mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Mount } from '../engines/engine.ts'
+import { BaleError } from '../errors.ts'
 import type { Reporter } from '../events.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { bundleVariables } from '../phases/authorities.ts'
@@ -11,6 +12,7 @@ import type { BuildEnvironment } from './build-environment.ts'
 import { chooseContainerEngine } from './container-engine.ts'
 import { environmentOf, writeBuildConfig } from './phase-sandbox.ts'
 import type { EngineFactory } from './settings.ts'
+import type { SshForwarding } from './ssh/forward.ts'
 import { type Workspace, paths } from './workspace.ts'
 
 export interface ContainerBuild {
@@ -20,8 +22,8 @@ export interface ContainerBuild {
   readonly network: 'none' | 'host'
   /** Further directories of the container for buildpacks, each at its own path. */
   readonly volumes?: readonly Mount[] | undefined
-  /** The mounts of the user's SSH keys. */
-  readonly ssh?: readonly Mount[] | undefined
+  /** Access to SSH keys. */
+  readonly ssh?: Pick<SshForwarding, 'mounts' | 'agent'> | undefined
   readonly limits: { readonly pids?: number; readonly memory?: number; readonly disk?: number } | undefined
   /** A PEM file that buildpacks may read, or a link to one, as in a volume of a ConfigMap. */
   readonly caBundle?: string | undefined
@@ -46,6 +48,7 @@ export async function containerRunner(given: ContainerBuild, limits: RunLimits):
   const isRoot = process.geteuid?.() === 0
   const supervisor = join(lifecycleDir, 'supervisor')
   const { engine, system } = await chooseContainerEngine({ ...build, supervisor, isRoot, user })
+  if (build.ssh?.agent === 'user' && engine.name !== 'bubblewrap') throw openAgent()
   await prepareDirectories(build, caBundle === undefined || bundle === ownBundle ? {} : bundleVariables(caBundle))
   return engineRunner(
     engine,
@@ -55,7 +58,7 @@ export async function containerRunner(given: ContainerBuild, limits: RunLimits):
       // Gives the files that this process wrote as root to the buildpacks' user. No buildpack runs meanwhile.
       const { layers, app, platform, cnb } = workspace
       const { home, tmp } = ownOf(workspace)
-      const made = [layers, app, platform, cnb, home, tmp, ...(build.ssh ?? []).map(mount => mount.hostPath)]
+      const made = [layers, app, platform, cnb, home, tmp, ...(build.ssh?.mounts ?? []).map(mount => mount.hostPath)]
       if (isRoot) for (const dir of made) await giveTree(dir, user)
       return {
         argv: [join(lifecycleDir, phase === 'detect' ? 'detector' : 'builder')],
@@ -79,6 +82,13 @@ export async function containerRunner(given: ContainerBuild, limits: RunLimits):
   )
 }
 
+/** Without a mount namespace, buildpacks reach every socket of the container, and so the whole agent. */
+const openAgent = (): BaleError =>
+  new BaleError('engine', 'without a sandbox, buildpacks could use the SSH agent of this job for everything', {
+    where: '--ssh default',
+    fix: 'name the file of a key, --ssh default=FILE; or use a container that allows user namespaces',
+  })
+
 /** The lifecycle of the builder image. */
 const lifecycleDir = '/cnb/lifecycle'
 
@@ -93,13 +103,13 @@ function dirOf({ descriptor: { id, version }, dir }: BuildEnvironment['buildpack
 
 const isInImage = (dir: string): boolean => dir.startsWith('/cnb/')
 
-function mountsOf(phase: 'detect' | 'build', { workspace, caBundle, volumes = [], ssh = [] }: ContainerBuild): Mount[] {
+function mountsOf(phase: 'detect' | 'build', { workspace, caBundle, volumes = [], ssh }: ContainerBuild): Mount[] {
   const { layers, app, platform, cnb } = workspace
   const { home, tmp } = ownOf(workspace)
   const show = (access: Mount['access'], ...paths: string[]) => paths.map(path => ({ hostPath: path, path, access }))
   return [
     ...volumes,
-    ...ssh,
+    ...(ssh?.mounts ?? []),
     ...show('read-only', platform, cnb),
     ...show('read-only', ...(caBundle === undefined ? [] : [caBundle])),
     ...show('read-write', layers, home, tmp),

@@ -116,7 +116,9 @@ async function openAndUse<T>(
   const destinations = await stores.destinations(names, options.publish === true)
   const dir = resolve(options.path ?? '.')
   await checkSource(dir)
+  requireExtensions(options.extensions ?? [], options.lifecycle, distribution.container !== undefined)
   await using workspace = await openPlace(distribution, settings.cacheDir, dir, options.workspace)
+  await using ssh = await openSsh(options, workspace, reporter, signal)
   const source = await readSourceSettings({
     dir,
     descriptor: options.descriptor,
@@ -129,7 +131,6 @@ async function openAndUse<T>(
   const opened = await openEnvironment(inputs, signal)
   const ofUser = { ...opened, user: userOf(opened, options, builder.name) }
   const environment = await withBuildpacks(ofUser, source.project, inputs, workspace, signal)
-  await using ssh = await openSsh(options, workspace, reporter)
   const build = { ...masking, options, distribution, stores, destinations, caches, workspace, ssh, builder }
   return await use({ ...build, environment, emulator, source: { ...source, dir } }, signal)
 }
@@ -138,6 +139,7 @@ async function openSsh(
   { ssh, network, settings: { environment } }: BuildOptions,
   { ssh: place, dir: tmpDir }: Workspace,
   reporter: Reporter,
+  signal: AbortSignal,
 ): Promise<SshForwarding | undefined> {
   if (ssh === undefined) return undefined
   if (network === 'none')
@@ -145,7 +147,7 @@ async function openSsh(
       where: '--ssh --network none',
       fix: 'leave one of them out',
     })
-  return await forwardSsh({ keys: ssh, place, tmpDir, environment, reporter })
+  return await forwardSsh({ keys: ssh, place, tmpDir, environment, reporter, signal })
 }
 
 /** @throws BaleError 'input' for a builder whose user is root: buildpacks never run as root */
@@ -210,7 +212,7 @@ export async function runnerOf(build: OpenBuild, environment: BuildEnvironment):
     ...interaction,
     begin: ((phase, error) => interaction.begin(phase, build.mask.maskError(error))) satisfies Interaction['begin'],
   }
-  const parts = { environment, emulator, workspace, ssh: ssh?.mounts ?? [], distribution, reporter }
+  const parts = { environment, emulator, workspace, ssh, distribution, reporter }
   return openRunner({ ...options, interaction: masked }, parts)
 }
 
@@ -228,7 +230,6 @@ async function withBuildpacks(
   const open: OpenChoice = (uri, where, until) => openBuildpack(uri, where, opening, until)
   const ofExtensions = { ...opening, builder: environment.extensions, kind: 'extension' as const }
   const openExtension: OpenChoice = (uri, where, until) => openBuildpack(uri, where, ofExtensions, until)
-  requireExtensions(inputs.extensions ?? [], inputs.lifecycle, inputs.distribution.container !== undefined)
   const selected = await withExtensions(environment, inputs.extensions ?? [], openExtension, signal)
   const addMirrors = (names: RunImageNames): RunImageNames => withMirrors(names, inputs.runImageMirrors)
   const { runImages, knownRunImages = [] } = environment

@@ -11,6 +11,7 @@ import type { BuildEnvironment, Phases } from './build-environment.ts'
 import { type BuildConfigVariable, buildConfigFiles } from './builder.ts'
 import type { Files } from './builders/node-runtime.ts'
 import { type Interaction, keptEnvironment, withShell } from './failed-phase-shell.ts'
+import type { SshForwarding } from './ssh/forward.ts'
 import { type Workspace, paths } from './workspace.ts'
 
 /** The inputs of detect and build, besides the build environment. */
@@ -23,8 +24,8 @@ export interface PhaseSandbox {
   readonly execEnv?: string | undefined
   /** Further directories of this machine that the user shows to buildpacks. */
   readonly volumes?: readonly Mount[] | undefined
-  /** The mounts of the user's SSH keys. */
-  readonly ssh?: readonly Mount[] | undefined
+  /** Access to SSH keys. */
+  readonly ssh?: Pick<SshForwarding, 'mounts' | 'agent'> | undefined
   /** A shell for the user after a phase fails. */
   readonly interaction?: Interaction | undefined
   /** Proxy variables. No other variables of the caller enter the sandbox. */
@@ -111,11 +112,11 @@ export async function writeBuildConfig(dir: string, variables: readonly BuildCon
 }
 
 async function mountsOf(phase: BuildpackPhase, sandbox: PhaseSandbox): Promise<Mount[]> {
-  const { workspace, environment, volumes = [], ssh = [] } = sandbox
+  const { workspace, environment, volumes = [], ssh } = sandbox
   const { lifecycle: life, hasBuildpacks } = environment
   return [
     ...volumes,
-    ...ssh,
+    ...(ssh?.mounts ?? []),
     ...(hasBuildpacks ? [] : [readOnly(workspace.cnb, '/cnb')]),
     ...(life.phases.from === 'bale' ? await lifecycleMounts(workspace.lifecycle, life.phases) : []),
     ...moduleMounts(environment),

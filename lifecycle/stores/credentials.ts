@@ -1,3 +1,4 @@
+import { BaleError, isErrno } from '../errors.ts'
 import { dockerHub } from '../image/reference.ts'
 import type { Credential } from './credentials/credential.ts'
 import { type DockerConfig, type Warn, findAuth, readDockerConfig } from './credentials/docker-config.ts'
@@ -68,6 +69,22 @@ export function dockerCredentials(input: DockerCredentialsInput): Credentials {
     return undefined
   }
 
+  const withoutAnswer = new Set<string>()
+  /** Asks a program that the registry's host chose. If it fails, access is anonymous, as the image may be public. */
+  const askKnown = async (program: string, registry: string, signal?: AbortSignal) => {
+    if (withoutAnswer.has(registry)) return undefined
+    try {
+      return await ask(program, registry, '--credential-helpers', signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      const isMissing = error instanceof BaleError && isErrno(error.cause, 'ENOENT')
+      if (!(error instanceof BaleError) || isMissing) throw error
+      withoutAnswer.add(registry)
+      input.warn?.(`${error.message}, so access to ${registry} is anonymous`, error.fix)
+      return undefined
+    }
+  }
+
   return {
     async find(name, signal) {
       signal?.throwIfAborted()
@@ -79,7 +96,7 @@ export function dockerCredentials(input: DockerCredentialsInput): Credentials {
       if (found !== undefined) return found
       const registry = scopes.at(-1) as string
       const program = programFor(knownHelpers, registry)
-      if (program !== undefined) return ask(program, registry, '--credential-helpers', signal)
+      if (program !== undefined) return askKnown(program, registry, signal)
       return gitlabLogin(knownHelpers, registry, environment)
     },
   }

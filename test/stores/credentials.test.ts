@@ -455,6 +455,17 @@ describe('helpers that need no entry in config.json', () => {
     expect(await all.find(`${ecr}/app`)).toEqual({ kind: 'password', username: 'bob', password: secret })
   })
 
+  it('give anonymous access with one warning if they fail, as the image may be public', async () => {
+    const warnings: string[] = []
+    const { credentials } = home({}, { 'ecr-login': 'exit 1' })
+    const all = credentials({ knownHelpers: ['ecr'], warn: text => void warnings.push(text) })
+    expect(await all.find(`${ecr}/app`)).toBeUndefined()
+    expect(await all.find(`${ecr}/other`)).toBeUndefined()
+    expect(warnings).toEqual([
+      `the credential helper docker-credential-ecr-login failed with exit code 1, so access to ${ecr} is anonymous`,
+    ])
+  })
+
   it('name the flag if the program is missing', async () => {
     const { credentials } = home({})
     expect(await failureOf(credentials({ knownHelpers: ['ecr'] }).find(`${ecr}/app`))).toMatchObject({

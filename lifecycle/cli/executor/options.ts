@@ -37,7 +37,7 @@ export function mapFlags(flags: Parsed): ExecutorCall {
     annotation: flags.list('annotation'),
     ...(cache ? cacheOf(flags) : {}),
     compression: compressionOf(flags.text('compression')),
-    // kaniko's -1 means no other level than the default.
+    // kaniko's -1 means the default level.
     compressionLevel: flags.text('compression-level') === '-1' ? undefined : flags.text('compression-level'),
     digestFile: flags.text('digest-file'),
     imageNameWithDigestFile: flags.text('image-name-with-digest-file'),

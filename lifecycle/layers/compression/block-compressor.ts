@@ -27,7 +27,7 @@ export class BlockCompressor {
   }
 }
 
-/** Like Bale's own deflate, which has one level, with that of node:zlib. */
+/** Compresses with node:zlib: Bale's own deflate has level 1 only. */
 function zlibBlock(block: Block, into: Block, level: number): number {
   const compressed = deflateRawSync(block, { level, finishFlush: constants.Z_SYNC_FLUSH })
   into.set(compressed)

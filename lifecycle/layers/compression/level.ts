@@ -5,7 +5,7 @@ import type { Compression } from '../../image/media-types.ts'
 export interface Packing {
   /** gzip by default. */
   readonly compression?: Compression | undefined
-  /** 0 to 9 for gzip, 1 to 22 for zstd: a higher one takes longer and makes smaller layers. 1 by default, which is the fastest. */
+  /** 0 to 9 for gzip, 1 to 22 for zstd: a higher one takes longer and makes smaller layers. 1 by default, the fastest that compresses. */
   readonly level?: number | undefined
 }
 

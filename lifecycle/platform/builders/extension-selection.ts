@@ -20,11 +20,11 @@ export async function withExtensions(
   const known = new Map<string, BuildpackModule>(extensions.map(module => [nameOf(module.descriptor), module]))
   const group: OrderElement[] = []
   for (const uri of uris) {
-    const [{ descriptor, ...rest }] = await open(uri, where, signal)
-    const { id, version } = descriptor
+    const opened = await open(uri, where, signal)
+    const { id, version } = opened[0].descriptor
     if (group.some(other => other.id === id))
       throw new BaleError('arguments', `the image extension ${id} is given twice`, { where, fix: 'name it once' })
-    known.set(nameOf(descriptor), { ...rest, descriptor })
+    for (const module of opened) known.set(nameOf(module.descriptor), module)
     group.push({ id, version, optional: true })
   }
   return { extensions: [...known.values()], order: { ...order, extensions: [group] } }

@@ -27,7 +27,7 @@ export function refuseOptions(options: BuildOptions): void {
   if (options.compression !== undefined && options.compression !== 'gzip')
     refuse(`--compression ${options.compression}`, 'leave it out: phases write gzip')
   if (options.compressionLevel !== undefined)
-    refuse('--compression-level', 'leave it out: phases use the fastest level')
+    refuse('--compression-level', 'leave it out: phases use level 1')
   if (options.lifecycle === 'builder')
     refuse('--lifecycle builder', 'leave it out: the builder image has its own phases')
   if (options.user?.uid !== undefined || options.user?.gid !== undefined)

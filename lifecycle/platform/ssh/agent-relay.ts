@@ -16,6 +16,8 @@ const refusal = Buffer.from([0, 0, 0, 1, 5])
 /** Bytes: the limit of OpenSSH's agent. */
 const longestMessage = 256 * 1024
 const mostConnections = 64
+/** Milliseconds for the first answer of an agent, such as one at the other end of a connection that is gone. */
+const patience = 10_000
 
 /**
  * Listens on a socket of a directory for programs that may sign in to servers with the keys of an agent. They cannot add or remove keys, lock the
@@ -60,34 +62,45 @@ async function relay(client: Socket, upstream: Socket): Promise<void> {
   const answers = messagesOf(upstream)
   for await (const message of messagesOf(client)) {
     if (!isAllowed(message)) {
-      client.write(refusal)
+      await send(client, refusal)
       continue
     }
-    upstream.write(message)
+    await send(upstream, message)
     const answer = await answers.next()
     if (answer.done === true) return
-    client.write(answer.value)
+    await send(client, answer.value)
   }
+}
+
+/** Waits for a slow reader: what it does not read would be in the memory of this process. */
+function send(socket: Socket, bytes: Uint8Array): Promise<void> {
+  return new Promise((done, failed) => void socket.write(bytes, error => (error ? failed(error) : done())))
 }
 
 /**
  * Counts the keys of an agent.
  * @throws BaleError 'arguments' if no agent answers there
  */
-export async function countKeys(agent: string, where: string): Promise<number> {
+export async function countKeys(agent: string, signal?: AbortSignal): Promise<number> {
+  signal?.throwIfAborted()
   const socket = connect(agent)
+  const limit = AbortSignal.any([AbortSignal.timeout(patience), ...(signal === undefined ? [] : [signal])])
+  const end = (): void => void socket.destroy(limit.reason as Error)
+  limit.addEventListener('abort', end)
   try {
     socket.write(Buffer.from([0, 0, 0, 1, requestIdentities]))
     const { value: answer } = await messagesOf(socket).next()
     if (answer !== undefined && answer[4] === identitiesAnswer && answer.length >= 9) return answer.readUInt32BE(5)
     throw new Error('it does not answer as an agent does')
   } catch (cause) {
+    signal?.throwIfAborted()
     throw new BaleError('arguments', `the SSH agent cannot be used: ${(cause as Error).message}`, {
-      where,
+      where: agent,
       fix: 'start an agent and add your key: eval $(ssh-agent); ssh-add; or name the file of a key: --ssh default=FILE',
       cause,
     })
   } finally {
+    limit.removeEventListener('abort', end)
     socket.destroy()
   }
 }
@@ -115,21 +128,26 @@ function isAllowed(message: Buffer): boolean {
   // With it, the agent knows the server of a connection, and obeys the restrictions of its keys (OpenSSH, PROTOCOL.agent).
   if (message[4] === extension) return fields.string()?.toString() === 'session-bind@openssh.com'
   if (message[4] !== signRequest) return false
-  fields.string() // the key
-  const data = fields.string()
-  return data !== undefined && isSignIn(data)
+  const [key, data] = [fields.string(), fields.string()]
+  return key !== undefined && data !== undefined && isSignIn(data, key)
 }
 
 const userAuthRequest = 50
 
-/** Whether this is what a client signs to sign in with a key (RFC 4252, section 7). */
-function isSignIn(data: Buffer): boolean {
+/**
+ * Whether this is what a client signs to sign in with a key (RFC 4252, section 7), possibly with the server's key at its end (OpenSSH,
+ * PROTOCOL, "publickey-hostbound-v00@openssh.com").
+ */
+function isSignIn(data: Buffer, key: Buffer): boolean {
   const fields = fieldsOf(data)
   const session = fields.string()
   if (session === undefined || fields.byte() !== userAuthRequest) return false
   const [user, service, method] = [fields.string(), fields.string()?.toString(), fields.string()?.toString()]
-  const byKey = method === 'publickey' || method === 'publickey-hostbound-v00@openssh.com'
-  return user !== undefined && service === 'ssh-connection' && byKey
+  if (user === undefined || service !== 'ssh-connection') return false
+  const [hasSignature, algorithm, named] = [fields.byte(), fields.string(), fields.string()]
+  if (hasSignature !== 1 || algorithm === undefined || named === undefined || !named.equals(key)) return false
+  if (method === 'publickey') return fields.atEnd()
+  return method === 'publickey-hostbound-v00@openssh.com' && fields.string() !== undefined && fields.atEnd()
 }
 
 /** Reads the fields of a message one after the other; undefined beyond the end. */
@@ -137,6 +155,7 @@ function fieldsOf(bytes: Buffer) {
   let at = 0
   return {
     byte: (): number | undefined => bytes[at++],
+    atEnd: (): boolean => at === bytes.length,
     string(): Buffer | undefined {
       if (at + 4 > bytes.length) return undefined
       const start = at + 4

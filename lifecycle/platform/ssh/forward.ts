@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Mount } from '../../engines/engine.ts'
 import type { Reporter } from '../../events.ts'
+import { readTrusted } from '../../files/read.ts'
 import { wrapErrno } from '../../files/wrap-errno.ts'
 import { countKeys, relayAgent } from './agent-relay.ts'
 import { startKeyAgent } from './key-agent.ts'
@@ -14,6 +15,8 @@ export interface SshForwarding extends AsyncDisposable {
   /** Variables for buildpacks. */
   readonly variables: Readonly<Record<string, string>>
   readonly mounts: readonly Mount[]
+  /** Whose agent holds the keys: only a sandbox hides the socket of the user's. */
+  readonly agent: 'user' | 'build'
 }
 
 export interface SshPlace {
@@ -31,16 +34,24 @@ export interface ForwardInput {
   readonly tmpDir: string
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly reporter: Pick<Reporter, 'event'>
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
  * Gives buildpacks a socket of an agent, until disposed of, and the known hosts of this user and machine.
  * @throws BaleError for an agent or key that cannot be used
  */
-export async function forwardSsh({ keys, place, tmpDir, environment, reporter }: ForwardInput): Promise<SshForwarding> {
+export async function forwardSsh({
+  keys,
+  place,
+  tmpDir,
+  environment,
+  reporter,
+  signal,
+}: ForwardInput): Promise<SshForwarding> {
   await using resources = new AsyncDisposableStack()
   const agent = 'agent' in keys ? keys.agent : resources.use(await agentOfFiles(keys.files, tmpDir)).socket
-  if ('agent' in keys && (await countKeys(agent, `SSH_AUTH_SOCK=${agent}`)) === 0)
+  if ('agent' in keys && (await countKeys(agent, signal)) === 0)
     reporter.event({ type: 'warning', text: 'the SSH agent has no keys', fix: 'add one: ssh-add' })
 
   const hosts = await knownHosts(environment['HOME'])
@@ -70,6 +81,7 @@ export async function forwardSsh({ keys, place, tmpDir, environment, reporter }:
         ? []
         : [{ hostPath: join(place.dir, 'known_hosts'), path: place.knownHosts, access: 'read-only' } as const]),
     ],
+    agent: 'agent' in keys ? 'user' : 'build',
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
@@ -81,7 +93,7 @@ const agentOfFiles = async (files: readonly string[], tmpDir: string) =>
 
 async function knownHosts(home: string | undefined): Promise<string> {
   const files = [...(home === undefined ? [] : [join(home, '.ssh/known_hosts')]), '/etc/ssh/ssh_known_hosts']
-  const texts = await Promise.all(files.map(file => readFile(file, 'utf8').catch(() => '')))
+  const texts = await Promise.all(files.map(async file => new TextDecoder().decode(await readTrusted(file))))
   return texts
     .map(text => text.trimEnd())
     .filter(Boolean)

@@ -91,8 +91,9 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
-    const agents = await Promise.all(this.#agents.values())
-    await Promise.all(agents.map(agent => agent.destroy()))
+    // The error of an agent that could not be made is that of its request.
+    const agents = await Promise.allSettled(this.#agents.values())
+    await Promise.all(agents.map(async agent => agent.status === 'fulfilled' && agent.value.destroy()))
   }
 
   /**
@@ -157,7 +158,7 @@ export class HttpClient {
     return new undici.EnvHttpProxyAgent({
       ...options,
       requestTls: { ...tls, allowH2: false },
-      proxyTls: way.startsWith('https:') ? { secureContext: await this.#secureContext() } : {},
+      proxyTls: { allowH2: false, ...(way.startsWith('https:') && { secureContext: await this.#secureContext() }) },
       httpProxy: proxy.http,
       httpsProxy: proxy.https,
       noProxy: proxy.no,

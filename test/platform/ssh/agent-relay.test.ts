@@ -1,6 +1,7 @@
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { mkdir } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { BaleError } from '../../../lifecycle/errors.ts'
 import { countKeys, relayAgent } from '../../../lifecycle/platform/ssh/agent-relay.ts'
@@ -11,8 +12,13 @@ import { temporaryDirectory } from '../../helpers/temporary.ts'
 
 const key = field('a public key')
 const flags = Buffer.alloc(4)
-const signIn = (service = 'ssh-connection', method = 'publickey') =>
-  Buffer.concat([field('session'), Buffer.from([50]), field('git'), field(service), field(method), Buffer.from([1])])
+const hostBound = 'publickey-hostbound-v00@openssh.com'
+/** What a client signs (RFC 4252, section 7), and more at its end. */
+const signIn = (service = 'ssh-connection', method = 'publickey', signed = key, ...more: readonly Uint8Array[]) =>
+  Buffer.concat([
+    ...[field('session'), Buffer.from([50]), field('git'), field(service), field(method)],
+    ...[Buffer.from([1]), field('ssh-ed25519'), signed, ...more],
+  ])
 const sign = (data: Uint8Array) => message(13, key, field(data), flags)
 
 async function opened() {
@@ -41,7 +47,7 @@ describe('the socket of an SSH agent for buildpacks', () => {
     ['signs in to a server', sign(signIn()), 13],
     [
       'signs in to a server whose key the client names',
-      sign(signIn('ssh-connection', 'publickey-hostbound-v00@openssh.com')),
+      sign(signIn('ssh-connection', hostBound, key, field('the key of the server'))),
       13,
     ],
     ['learns the server of a connection', message(27, field('session-bind@openssh.com'), field('host')), 27],
@@ -62,6 +68,9 @@ describe('the socket of an SSH agent for buildpacks', () => {
     ['signs a file or a commit', sign(Buffer.concat([Buffer.from('SSHSIG'), field('git'), field('')]))],
     ['signs a request of another service', sign(signIn('ssh-userauth'))],
     ['signs a request of another method', sign(signIn('ssh-connection', 'hostbased'))],
+    ['signs in with another key', sign(signIn('ssh-connection', 'publickey', field('another key')))],
+    ['signs a sign-in that has more at its end', sign(signIn('ssh-connection', 'publickey', key, field('more')))],
+    ['signs a part of a sign-in', sign(signIn().subarray(0, -1))],
     ['signs nothing', sign(Buffer.alloc(0))],
     ['sends a request to sign that is cut off', message(13, key)],
     ['sends a request to sign whose field is longer than it', message(13, key, Buffer.from([255, 255, 255, 255]))],
@@ -106,12 +115,32 @@ describe('the socket of an SSH agent for buildpacks', () => {
   })
 
   it('refuses an agent that does not answer', async () => {
-    const error = await failureOf(countKeys('/nowhere/agent', 'SSH_AUTH_SOCK=/nowhere/agent'))
+    const error = await failureOf(countKeys('/nowhere/agent'))
     expect(error).toBeInstanceOf(BaleError)
     expect((error as BaleError).message).toMatch(/^the SSH agent cannot be used: .*ENOENT/)
   })
 
+  it('K24 reads no more requests while a program does not read the answers', async () => {
+    const { agent, socket } = await opened()
+    const client = connect(socket).on('error', () => {})
+    onTestFinished(() => void client.destroy())
+    client.pause()
+    const requests = Buffer.concat(Array.from({ length: 400_000 }, () => message(11)))
+    const sent = new Promise<boolean>(done => void client.write(requests, () => done(true)))
+    expect(await Promise.race([sent, sleep(1000, false)])).toBe(false)
+    expect(agent.requests.length).toBeLessThan(300_000)
+  })
+
+  it('gives up an agent that never answers when the build ends', async () => {
+    const silent = join(await temporaryDirectory(), 'agent')
+    const server = createServer().listen(silent)
+    onTestFinished(() => void server.close())
+    const reason = new Error('the end')
+    expect(await failureOf(countKeys(silent, AbortSignal.abort(reason)))).toBe(reason)
+    expect(await failureOf(countKeys(silent, AbortSignal.timeout(100)))).toMatchObject({ name: 'TimeoutError' })
+  })
+
   it('counts the keys of an agent', async () => {
-    expect(await countKeys((await fakeAgent(3)).socket, '')).toBe(3)
+    expect(await countKeys((await fakeAgent(3)).socket)).toBe(3)
   })
 })
