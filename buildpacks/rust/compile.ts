@@ -4,6 +4,7 @@ import { type BuildContext, BuildpackError, choosePrograms, digestOf, firstSetti
 import type { Cargo } from './cargo.ts'
 import type { Manifest } from './manifest.ts'
 import type { Crate, RustProgram } from './metadata.ts'
+import { type CargoTargets, cargoTargets, folderOf, isForeign } from './targets.ts'
 
 type Env = Readonly<Record<string, string>>
 
@@ -11,8 +12,7 @@ type Env = Readonly<Record<string, string>>
 export interface CargoArguments {
   /** The enabled features, for every command that needs them. */
   readonly features: readonly string[]
-  /** The targets to compile for, for every command that needs them. Empty: Cargo's configuration names them. */
-  readonly targets: readonly string[]
+  readonly targets: CargoTargets
   /** The other arguments, for `cargo build`. */
   readonly build: readonly string[]
   /** The folder of the profile, in the target directory. */
@@ -23,11 +23,12 @@ export interface CargoArguments {
  * Converts BP_CARGO_INSTALL_ARGS for `cargo build`. Arguments that only `cargo install` has name the place of the installation, which
  * is fixed, so they are dropped.
  */
-export function cargoArguments(env: Env): CargoArguments {
+export async function cargoArguments(context: Pick<BuildContext, 'app' | 'env'>): Promise<CargoArguments> {
+  const { env } = context
   const setting = firstSetting(env, 'BP_CARGO_INSTALL_ARGS')
   const words = setting === undefined ? [] : splitWords(setting.value, setting.name)
   const features: string[] = []
-  const targets: string[] = []
+  const named: string[] = []
   const build: string[] = []
   let profile = 'release'
   for (let i = 0; i < words.length; i++) {
@@ -35,13 +36,14 @@ export function cargoArguments(env: Env): CargoArguments {
     const value = () => attached ?? words[++i] ?? ''
     if (['--all-features', '--no-default-features'].includes(name)) features.push(name)
     else if (['--features', '-F'].includes(name)) features.push('--features', value())
-    else if (['--target'].includes(name)) targets.push(value())
+    else if (['--target'].includes(name)) named.push(value())
     else if (['--profile'].includes(name)) profile = value()
     else if (['--debug'].includes(name)) profile = 'dev'
     else if (['--path', '--root', '--index', '--registry'].includes(name)) value()
     else if (!['--locked', '--force', '-f', '--no-track', '--release'].includes(name)) build.push(words[i] ?? '')
   }
-  return { features, targets, build, profile }
+  build.push(...named.flatMap(target => ['--target', target]))
+  return { features, targets: await cargoTargets(context, named), build, profile }
 }
 
 /**
@@ -111,7 +113,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
     key: {
       Rust: job.rust,
       'Cargo.lock': digestOf(job.lockText),
-      arguments: [args.profile, ...args.features].join(' '),
+      arguments: [args.profile, ...args.features, ...args.targets.values].join(' '),
       // Files that another command has left there may look like this one's output.
       ...(own && { [own.name]: digestOf(own.value) }),
     },
@@ -119,7 +121,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
   })
   const env = { ...job.env, CARGO_TARGET_DIR: target.path }
   const members = [...new Set(job.programs.map(({ crate }) => crate))]
-  const flags = ['--locked', '--profile', args.profile, ...targetFlags(args), ...args.features, ...args.build]
+  const flags = ['--locked', '--profile', args.profile, ...args.features, ...args.build]
   const hasChoice = args.build.some(word => /^--(bin|bins|example|examples)\b/.test(word))
   const command = ['build', ...flags, ...members.flatMap(name => ['--package', name]), ...(hasChoice ? [] : ['--bins'])]
   await log.step(`Running cargo ${command.join(' ')}`, () => cargo.run(command, { env, step: 'build' }))
@@ -127,7 +129,7 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
   await mkdir(out)
   const built: RustProgram[] = []
   for (const program of job.programs) {
-    const file = await findBuilt(target.path, folder, program.name)
+    const file = await findBuilt(context, { target: target.path, folder, targets: args.targets }, program.name)
     if (file === undefined) continue
     await copyFile(file, join(out, program.name))
     built.push(program)
@@ -138,38 +140,61 @@ export async function compile(context: BuildContext, job: Compilation, out: stri
       `cargo build made no ${(missing.length > 0 ? missing : job.programs).map(p => p.name).join(', ')}`,
     )
   }
-  await forget(job, target.path, env)
+  await forget(job, { target: target.path, folder }, env)
   return built
 }
 
-/** In the profile's folder, which is below a target's folder if .cargo/config.toml names a target. */
-async function findBuilt(target: string, folder: string, name: string): Promise<string | undefined> {
-  const dirs = ['.', ...(await readdir(target)).toSorted()]
-  for (const dir of dirs) {
-    const file = join(target, dir, folder, name)
-    if ((await stat(file).catch(() => undefined))?.isFile() === true) return file
+/**
+ * The program in the profile's folder, which is below the folder of a target if there is one.
+ * @throws BuildpackError if Cargo compiled it only for another architecture
+ */
+async function findBuilt(
+  context: BuildContext,
+  place: { readonly target: string; readonly folder: string; readonly targets: CargoTargets },
+  name: string,
+): Promise<string | undefined> {
+  const { arch } = context.target
+  const all = (await readdir(place.target)).toSorted()
+  let foreign: string | undefined
+  // A command of the user may compile for targets that nothing else names.
+  for (const dir of new Set([...place.targets.values.map(folderOf), '.', ...all])) {
+    const path = join(dir, place.folder, name)
+    const file = join(place.target, path)
+    if ((await stat(file).catch(() => undefined))?.isFile() !== true) continue
+    if (!(await isForeign(file, arch))) return file
+    foreign ??= path
   }
-  return undefined
-}
-
-function targetFlags({ targets }: CargoArguments): string[] {
-  return targets.flatMap(target => ['--target', target])
+  if (foreign === undefined) return undefined
+  throw new BuildpackError(`cargo build made ${foreign}, which does not run on ${arch}`, {
+    where: place.targets.where || 'the build',
+    fix: `name a target of ${arch}, or build the image for the architecture of this target with --platform`,
+  })
 }
 
 /**
  * Removes the application's compiled crates from the target directory. Source files in the build have fixed times, so Cargo would take
  * crates that remain for those of a changed source.
  */
-async function forget(job: Compilation, target: string, env: Env): Promise<void> {
+async function forget(
+  job: Compilation,
+  { target, folder }: { readonly target: string; readonly folder: string },
+  env: Env,
+): Promise<void> {
   const { cargo, crates, args } = job
   const own = crates.filter(({ isOwn }) => isOwn).flatMap(({ name }) => ['--package', name])
-  try {
-    // Without the targets, `cargo clean` leaves what was compiled for them.
-    const flags = ['--offline', '--profile', args.profile, ...targetFlags(args)]
-    await cargo.run(['clean', ...flags, ...own], { env, quiet: true })
-  } catch (error) {
-    if (!(error instanceof BuildpackError)) throw error
-    // No crates are better than a tampered one.
-    for (const name of await readdir(target)) await rm(join(target, name), { recursive: true, force: true })
+  const targets = args.targets.values
+  // `cargo clean` cleans only the targets in its arguments, also if Cargo's configuration names some.
+  const flags = ['--offline', '--profile', args.profile, ...targets.flatMap(name => ['--target', name])]
+  const cleaned = await cargo.run(['clean', ...flags, ...own], { env, quiet: true }).then(
+    () => [folder, ...targets.map(folderOf)],
+    (error: unknown): string[] => {
+      if (!(error instanceof BuildpackError)) throw error
+      // If Cargo cannot remove them, the build removes everything: a compiled crate that remains may be stale.
+      return []
+    },
+  )
+  for (const entry of await readdir(target, { withFileTypes: true })) {
+    const isCleaned = cleaned.includes(entry.name) || (cleaned.length > 0 && !entry.isDirectory())
+    if (!isCleaned) await rm(join(target, entry.name), { recursive: true, force: true })
   }
 }

@@ -66,7 +66,7 @@ async function build(context: BuildContext): Promise<BuildResult> {
 async function buildIn(context: BuildContext, temp: string): Promise<BuildResult> {
   const { app, env, log } = context
   const manifest = await readManifest(app)
-  const args = cargoArguments(env)
+  const args = await cargoArguments(context)
   const request = await requestedToolchain(context, args.targets)
   const lock = await readLock(app)
   if (lock === undefined) {

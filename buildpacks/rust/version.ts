@@ -12,6 +12,7 @@ import {
 } from '../sdk/index.ts'
 import { tableOf } from '../sdk/tables.ts'
 import { type Located, textOf, toVersion } from './manifest.ts'
+import { type CargoTargets, rustupTargets } from './targets.ts'
 
 /** The requested toolchain, with rustup's name (rust-lang.github.io/rustup, "Toolchains"): `1.85`, `stable`. */
 export interface ToolchainRequest extends Located {
@@ -21,17 +22,14 @@ export interface ToolchainRequest extends Located {
   readonly others: readonly Located[]
 }
 
-/**
- * The request of a setting, else of the first of several files; undefined without one. Targets that only Cargo names, in `cargoTargets`
- * or in its configuration, request `stable`.
- */
+/** The request of a setting, else of the first of several files; undefined without one. Targets without a toolchain request `stable`. */
 export async function requestedToolchain(
   { app, env }: Pick<Context, 'app' | 'env'>,
-  cargoTargets: readonly string[] = [],
+  cargo: CargoTargets,
 ): Promise<ToolchainRequest | undefined> {
   const file = await fromToolchainFile(app)
-  const built = await buildTargets(app, env, cargoTargets)
-  const targets = [...new Set([...(file?.targets ?? []), ...built.flatMap(({ value }) => value)])]
+  const named = rustupTargets(cargo)
+  const targets = [...new Set([...(file?.targets ?? []), ...named])]
   const names = ['BP_RUST_TOOLCHAIN', 'BP_RUST_VERSION', 'RAILPACK_RUST_VERSION', 'GOOGLE_RUNTIME_VERSION']
   const setting = firstSetting(env, ...names)
   const pins = [
@@ -40,26 +38,8 @@ export async function requestedToolchain(
   ]
   const [found, ...others] = (setting ? [{ value: setting.value, where: setting.name }] : pins).map(checked)
   if (found) return { ...found, targets, others }
-  const where = file?.targets.length ? file.where : built[0]?.where
+  const where = file?.targets.length ? file.where : named.length > 0 ? cargo.where : undefined
   return where === undefined ? undefined : { value: 'stable', where, targets, others }
-}
-
-/**
- * The targets beside Debian's that Cargo compiles for, such as musl's, from the first place of Cargo's own order (doc.rust-lang.org/cargo, "build.target"). The
- * buildpack refuses programs for browsers later, so they need no toolchain.
- */
-async function buildTargets(app: App, env: Context['env'], named: readonly string[]) {
-  const file = await app.firstOf(['.cargo/config', '.cargo/config.toml'])
-  const table = file === undefined ? {} : tableOf(parseToml((await app.read(file)) ?? '', file))
-  const configured = tableOf(table['build'])['target']
-  const places = [
-    { value: named, where: 'BP_CARGO_INSTALL_ARGS --target' },
-    { value: [env['CARGO_BUILD_TARGET']], where: 'CARGO_BUILD_TARGET' },
-    { value: Array.isArray(configured) ? configured : [configured], where: `${file} build.target` },
-  ].map(({ value, where }) => ({ value: value.filter(target => typeof target === 'string' && target !== ''), where }))
-  const first = places.find(({ value }) => value.length > 0)
-  const value = (first?.value ?? []).filter((target): target is string => /-linux-(?!gnu$)/.test(String(target)))
-  return first === undefined || value.length === 0 ? [] : [{ value, where: first.where }]
 }
 
 function checked({ value: text, where }: Located): Located {

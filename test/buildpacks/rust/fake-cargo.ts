@@ -64,13 +64,13 @@ export class FakeCargo {
   /** Whether the release server has newer ones than those that are installed. */
   moved = false
 
-  async #rustup([verb, , channel = '']: readonly string[], { env }: Command): Promise<CommandResult> {
+  async #rustup([verb, , channel = '', ...rest]: readonly string[], { env }: Command): Promise<CommandResult> {
     if (verb === 'check') {
       if (this.rustup === undefined) return failed('could not download file')
       const [name = ''] = await readdir(join(env['RUSTUP_HOME'] ?? '', 'toolchains'))
       return done(`${name} - ${this.moved ? 'Update available : 1.90.0 -> 1.90.1' : 'Up to date : 1.90.0'}\n`)
     }
-    this.commands.push(`rustup toolchain install ${channel}`)
+    this.commands.push(['rustup toolchain install', channel, ...rest].join(' '))
     if (this.rustup === undefined) return failed('could not download file')
     const bin = join(env['RUSTUP_HOME'] ?? '', `toolchains/${channel}-x86_64-unknown-linux-gnu/bin`)
     await mkdir(bin, { recursive: true })
@@ -87,26 +87,37 @@ export class FakeCargo {
     for (const path of ['registry/src/mirror-0123/itoa/lib.rs', '.global-cache'])
       await put(join(env['CARGO_HOME'] ?? '', path), '')
     if (verb === 'metadata') return done(JSON.stringify(await this.#metadata(command)))
-    const named = args.indexOf('--target')
-    const triple = named < 0 ? '' : (args[named + 1] ?? '')
-    const target = join(env['CARGO_TARGET_DIR'] ?? '', triple)
+    const named = args.flatMap((word, i) =>
+      word.startsWith('--target=') ? [word.slice('--target='.length)] : args[i - 1] === '--target' ? [word] : [],
+    )
+    // `cargo clean` ignores the targets of Cargo's configuration.
+    const triples = named.length > 0 || verb === 'clean' ? named : await configuredTargets(command)
+    const dirs = (triples.length > 0 ? triples : ['']).map(triple => ({
+      triple,
+      dir: join(env['CARGO_TARGET_DIR'] ?? '', posix.basename(triple, '.json'), 'release'),
+    }))
     if (verb === 'clean') {
-      await rm(join(target, 'release'), { recursive: true, force: true })
+      for (const { dir } of dirs) {
+        for (const name of await readdir(dir).catch(() => [])) if (name !== 'deps') await rm(join(dir, name))
+      }
       return done()
     }
     if (this.buildError !== '') return failed(this.buildError)
     await this.atBuild()
     const { packages } = await this.#metadata(command)
-    for (const { name, targets } of packages.filter(({ source, name }) => source === null && args.includes(name))) {
-      for (const bin of targets.filter(({ kind }) => kind.includes('bin'))) {
-        if (this.optional[name] === bin.name) continue
-        // Source files have fixed times, so a program that is there counts as current.
-        if (await exists(join(target, 'release', bin.name))) continue
-        const note = { args, text: await readFile(bin.src_path, 'utf8'), CPATH: env['CPATH'] }
-        await put(join(target, 'release', bin.name), JSON.stringify(note))
+    for (const { triple, dir } of dirs) {
+      for (const { name, targets } of packages.filter(({ source, name }) => source === null && args.includes(name))) {
+        for (const bin of targets.filter(({ kind }) => kind.includes('bin'))) {
+          if (this.optional[name] === bin.name) continue
+          // Source files have fixed times, so a program that is there counts as current.
+          if (await exists(join(dir, bin.name))) continue
+          const note = { args, triple, text: await readFile(bin.src_path, 'utf8'), CPATH: env['CPATH'] }
+          const header = triple.startsWith('aarch64-') ? elfOfArm64 : ''
+          await put(join(dir, bin.name), header + JSON.stringify(note))
+        }
       }
+      await put(join(dir, 'deps/libitoa.rlib'), '')
     }
-    await put(join(target, 'deps/libitoa.rlib'), '')
     return done()
   }
 
@@ -166,6 +177,17 @@ export class FakeCargo {
   }
 }
 
+/** The start of a program for arm64 (ELF gABI): e_machine is at the offset 18. */
+const elfOfArm64 = `\x7fELF${'\0'.repeat(14)}\xb7\0`
+
+/** The targets of CARGO_BUILD_TARGET, else of Cargo's file. */
+async function configuredTargets({ cwd, env }: Command): Promise<string[]> {
+  if (env['CARGO_BUILD_TARGET'] !== undefined) return [env['CARGO_BUILD_TARGET']]
+  const text = await readFile(join(cwd, '.cargo/config.toml'), 'utf8').catch(() => '')
+  const value = /^target = (.*)$/m.exec(text)?.[1]
+  return value === undefined ? [] : [JSON.parse(value) as string | string[]].flat()
+}
+
 /** The SHA-256 of a crate's archive. */
 export function checksumOf(name: string): string {
   return createHash('sha256').update(`archive of ${name}`).digest('hex')
@@ -173,7 +195,8 @@ export function checksumOf(name: string): string {
 
 async function put(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, content)
+  // Latin-1 keeps the bytes of a header as they are.
+  await writeFile(path, content, 'latin1')
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -137,6 +137,15 @@ describe('the toolchain', () => {
     expect(output).not.toContain('but mise.toml')
   })
 
+  it('comes from rustup without targets that a specification file describes', async () => {
+    const file = 'x86_64-acme-linux-musl.json'
+    const app = { [file]: '{}', '.cargo/config.toml': `[build]\ntarget = "${file}"\n`, 'rust-toolchain': 'nightly' }
+    const { fake, project } = await rustProject({ ...shop, ...app })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(fake.commands[0]).toBe('rustup toolchain install nightly --profile minimal --no-self-update')
+  })
+
   it('comes from rustup if a crate needs a newer one', async () => {
     const output = await outputOf({}, {}, [
       { name: 'itoa', version: '1.0.15', rustVersion: '1.86' },
@@ -338,6 +347,24 @@ describe('cargo build', () => {
     expect(await built({}, { BP_CARGO_INSTALL_ARGS: args })).toBe(expected)
   })
 
+  it('takes the program of the first target that runs in the image', async () => {
+    const targets = ['aarch64-unknown-linux-musl', 'x86_64-unknown-linux-musl', 'x86_64-unknown-linux-gnu']
+    const flags = targets.map(target => `--target=${target}`).join(' ')
+    const { project } = await rustProject(shop, { BP_CARGO_INSTALL_ARGS: flags })
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(await project.read('layers/programs/bin/shop')).toContain(`"triple":"${targets[1]}"`)
+  })
+
+  it('refuses a program of another architecture', async () => {
+    const { project } = await rustProject(shop, { CARGO_BUILD_TARGET: 'aarch64-unknown-linux-musl' })
+    const { exitCode, output } = await project.build()
+    expect(exitCode).toBe(1)
+    expect(output).toContain(
+      'Error: CARGO_BUILD_TARGET: cargo build made aarch64-unknown-linux-musl/release/shop, which does not run on amd64',
+    )
+  })
+
   it.each([
     [
       'the lock file /workspace/Cargo.lock needs to be updated but --locked was passed',
@@ -377,8 +404,9 @@ describe('caches', () => {
     const { project } = await rustProject(shop)
     await project.build()
     expect((await readdir(join(project.layersDir, 'target'), { recursive: true })).toSorted()).toEqual([
-      'deps',
-      'deps/libitoa.rlib',
+      'release',
+      'release/deps',
+      'release/deps/libitoa.rlib',
     ])
     expect((await readdir(join(project.layersDir, 'cargo'), { recursive: true })).toSorted()).toEqual([
       'registry',
@@ -398,16 +426,36 @@ describe('caches', () => {
     expect(await project.read('layers/programs/bin/shop')).toContain('changed')
   })
 
-  it.each(['--target x86_64-unknown-linux-gnu', '--target=x86_64-unknown-linux-musl'])(
-    'hold nothing of the application that is compiled for %s',
-    async args => {
-      const { project } = await rustProject(shop, { BP_CARGO_INSTALL_ARGS: args })
-      await project.build()
-      await project.nextBuild({ 'src/main.rs': 'fn main() { changed() }\n' })
-      expect((await project.build()).exitCode).toBe(0)
-      expect(await project.read('layers/programs/bin/shop')).toContain('changed')
-    },
-  )
+  const musl = 'x86_64-unknown-linux-musl'
+  const gnu = 'x86_64-unknown-linux-gnu'
+  it.each<[string, Tree, Record<string, string>]>([
+    ['--target of gnu', {}, { BP_CARGO_INSTALL_ARGS: `--target ${gnu}` }],
+    ['--target= of musl', {}, { BP_CARGO_INSTALL_ARGS: `--target=${musl}` }],
+    ['CARGO_BUILD_TARGET', {}, { CARGO_BUILD_TARGET: gnu }],
+    [".cargo/config.toml's target", { '.cargo/config.toml': `[build]\ntarget = "${gnu}"\n` }, {}],
+    [".cargo/config.toml's targets", { '.cargo/config.toml': `[build]\ntarget = ["${musl}", "${gnu}"]\n` }, {}],
+    ['a specification file', { 'acme.json': '{}', '.cargo/config.toml': '[build]\ntarget = "acme.json"\n' }, {}],
+  ])('hold nothing of the application that is compiled for %s', async (_name, app, env) => {
+    const { project } = await rustProject({ ...shop, ...app }, env)
+    await project.build()
+    const files = await readdir(join(project.layersDir, 'target'), { recursive: true })
+    expect(files).not.toContainEqual(expect.stringMatching(/shop$/))
+    expect(files).toContainEqual(expect.stringMatching(/release\/deps\/libitoa\.rlib$/))
+    await project.nextBuild({ 'src/main.rs': 'fn main() { changed() }\n' })
+    expect((await project.build()).exitCode).toBe(0)
+    expect(await project.read('layers/programs/bin/shop')).toContain('changed')
+  })
+
+  it('hold nothing of targets that only a command of the user names', async () => {
+    const { fake, project } = await rustProject(shop)
+    // Stands for a command whose target Bale cannot know.
+    fake.atBuild = async () => {
+      await mkdir(join(project.layersDir, 'target', musl, 'release'), { recursive: true })
+      await writeFile(join(project.layersDir, 'target', musl, 'release/shop'), 'stale')
+    }
+    await project.build()
+    expect(await readdir(join(project.layersDir, 'target'))).toEqual(['release'])
+  })
 
   it('are none that another command has left', async () => {
     const { project } = await rustProject(shop)
@@ -457,6 +505,6 @@ describe('caches', () => {
     await project.nextBuild({ 'Cargo.lock': lock('itoa', 'ryu') })
     const { output } = await project.build()
     expect(output).toContain('Creating compiled crates (Cargo.lock changed)')
-    expect(await readdir(join(project.layersDir, 'target'))).toEqual(['deps'])
+    expect(await readdir(join(project.layersDir, 'target'))).toEqual(['release'])
   })
 })
