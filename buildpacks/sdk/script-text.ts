@@ -20,7 +20,12 @@ export function withoutCommentsAndTemplates(script: string): string {
   return without(script, ['//', '/*', '`'])
 }
 
-function without(script: string, unwanted: readonly Opening[]): string {
+/** Only the code: a blank also in place of each string and regular expression, so that every bracket is one of the code. */
+export function withoutTexts(script: string): string {
+  return without(script, ['//', '/*', '`', "'", '"', 'RegExp'])
+}
+
+function without(script: string, unwanted: readonly (Opening | 'RegExp')[]): string {
   let rest = ''
   let kept = 0
   let open: Opening = ''
@@ -33,7 +38,12 @@ function without(script: string, unwanted: readonly Opening[]): string {
     at = mark.index + mark[0].length
     if (mark[0].startsWith('\\')) continue
     if (open === '') {
-      if (!isOpening(mark[0])) continue
+      if (!isOpening(mark[0])) {
+        if (!unwanted.includes('RegExp')) continue
+        rest += `${script.slice(kept, mark.index)} `
+        kept = at
+        continue
+      }
       open = mark[0]
       start = mark.index
       continue

@@ -127,6 +127,7 @@ async function provideModules(context: BuildContext, project: DenoProject, deno:
       restore: () => drop(nodeModules ? 'they are also in node_modules' : 'there is no deno.lock'),
     }),
     create: async dir => {
+      const hadLock = await app.has('deno.lock')
       const entries = entry === undefined ? [] : ['--entrypoint', entry]
       const frozen = lock === undefined ? [] : ['--frozen']
       const argv = [join(deno.path, 'bin/deno'), 'install', ...frozen, ...entries] as const
@@ -139,8 +140,10 @@ async function provideModules(context: BuildContext, project: DenoProject, deno:
             : undefined,
       })
       await tidy(dir, lock !== undefined)
-      // Deno takes npm packages from node_modules if it has created that folder.
-      if (nodeModules && (await app.hasDirectory('node_modules/.deno')))
+      // Deno takes npm packages from node_modules if it has created that folder. Without a lock file, which this installation may have
+      // written, --cached-only also needs the registry's lists of versions, which are beside the packages.
+      const isLocked = lock !== undefined || (!hadLock && (await app.has('deno.lock')))
+      if (isLocked && nodeModules && (await app.hasDirectory('node_modules/.deno')))
         await rm(join(dir, 'npm'), { recursive: true, force: true })
       return { env: { launch: { DENO_DIR: byDefault(dir) } } }
     },

@@ -1,5 +1,6 @@
 import { posix } from 'node:path'
 import { type App, shellQuote } from '../../sdk/index.ts'
+import { withoutTexts } from '../../sdk/script-text.ts'
 import { type Table, tableOf } from '../../sdk/tables.ts'
 import type { PackageJson } from '../package-json.ts'
 import type { Start } from '../start.ts'
@@ -70,7 +71,23 @@ function isHandler(source: string, entry: string, tasks: readonly string[]): boo
   const isServed = tasks.some(
     task => servesFile.test(task) && task.split(/\s+/).some(word => posix.normalize(word) === entry),
   )
-  return isServed || /^export\s+default\s*\{[^]*?\bfetch\b/m.test(source)
+  return isServed || exportsFetch(source)
+}
+
+/** The default export is an object with a member `fetch`: `fetch() {`, `async fetch() {`, `fetch: handle` or `fetch`. */
+function exportsFetch(source: string): boolean {
+  const code = withoutTexts(source.replace(/(["'])fetch\1(?=\s*[:(])/g, 'fetch'))
+  const object = /^export\s+default\s*(?=\{)/m.exec(code)
+  if (object === null) return false
+  const tokens = /(?<=[{,]\s*(?:async\s+)?)\bfetch(?=\s*[:(,}<])|[{}()[\]]/g
+  tokens.lastIndex = object.index + object[0].length
+  for (let depth = 0, token = tokens.exec(code); token !== null; token = tokens.exec(code)) {
+    if (token[0] === 'fetch') {
+      if (depth === 1) return true
+    } else depth += '{(['.includes(token[0]) ? 1 : -1
+    if (depth === 0) return false
+  }
+  return false
 }
 
 /** Tasks are texts, or tables with a command. */

@@ -13,8 +13,11 @@ export async function chooseVersion(
   const published = await registry.versions(pkg)
   if (exact !== null && published.includes(exact)) return exact
   const fitting = exact === null ? published.filter(version => semver.satisfies(version, request.range)) : []
-  const version = semver.maxSatisfying(fitting, preferred?.range ?? '*') ?? semver.maxSatisfying(fitting, '*')
-  if (version !== null) return version
+  // `*` is any release. A range that names a pre-release, such as ^11.0.0-alpha.0, may have no other versions.
+  const version = [preferred?.range ?? '*', '*', request.range]
+    .map(range => semver.maxSatisfying(fitting, range))
+    .find(found => found !== null)
+  if (version !== undefined) return version
   const lines = [...new Set(published.map(v => semver.major(v)))].toSorted((a, b) => a - b)
   const line = semver.minVersion(request.range)?.major
   const inLine = semver.maxSatisfying(published, `${line}.x`) ?? semver.maxSatisfying(published, '*')

@@ -14,9 +14,9 @@ const lock = JSON.stringify({
   jsr: { '@std/path@1.1.0': {} },
 })
 
-async function denoProject(app: Tree, env: Record<string, string> = {}) {
+async function denoProject(app: Tree, env: Record<string, string> = {}, writesLock = false) {
   const npm = new FakeNpm()
-  npm.versions['@deno/linux-x64-glibc'] = ['1.46.3', '2.8.0', '2.9.6']
+  npm.versions['@deno/linux-x64-glibc'] = ['1.46.3', '2.8.0', '2.9.6', '3.0.0-rc.1', '3.0.0-rc.2']
   const commands: string[] = []
   const runner: Runner = async (command, onLine) => {
     const [program, ...args] = command.argv
@@ -28,6 +28,7 @@ async function denoProject(app: Tree, env: Record<string, string> = {}) {
       return result
     }
     commands.push(['deno', ...args].join(' '))
+    if (writesLock) await writeFile(join(command.cwd, 'deno.lock'), lock)
     for (const file of [
       'npm/r/is-odd/registry.json',
       'npm/r/is-odd/3.0.1/index.js',
@@ -109,6 +110,9 @@ describe('Deno', () => {
 
   it.each<[string, string, object]>([
     ['has a function fetch', 'export default {\n  fetch() { return new Response() },\n}', {}],
+    ['has a handler named fetch', 'export default { title: "}", pattern: /[}]/, fetch: handle }', {}],
+    ['has a variable named fetch', 'export default {\n  // { all\n  fetch,\n} satisfies Deno.ServeDefaultExport', {}],
+    ['has a quoted name', 'export default { async "fetch"(request) { return answer(request) } }', {}],
     ['a task serves', 'export default app', { dev: 'deno serve --watch ./main.ts' }],
   ])('serves a start file without a task "start" on PORT, if its default export %s', async (_name, source, tasks) => {
     const files = { ...app, 'main.ts': source, 'deno.jsonc': JSON.stringify({ tasks }) }
@@ -121,6 +125,10 @@ describe('Deno', () => {
   it.each<[string, string]>([
     ['starts its server', 'export default { fetch }\nDeno.serve(fetch)'],
     ['exports something else', 'export default app'],
+    ['fetches after what it exports', 'export default { title: 1 }\nconst r = await fetch(url)'],
+    ['fetches in a function of what it exports', 'export default {\n  load() { return call(url, fetch) },\n}'],
+    ['exports fetch under another name', 'export default { load: fetch, }'],
+    ['exports texts', 'export default { a: "{, fetch,", b: /[{,]fetch,/, c: `{ fetch }` } // {, fetch }'],
   ])('runs a start file that %s', async (_name, source) => {
     const { project } = await denoProject({ ...app, 'main.ts': source })
     expect((await project.build()).output).toContain('Starts with: deno run ')
@@ -140,7 +148,26 @@ describe('Deno', () => {
     expect(await kept).toBe(!creates)
   })
 
+  it.each([
+    ['keeps npm packages', 'no lock file is written', app['deno.jsonc'], false, true],
+    ['keeps npm packages', 'Deno does not read the lock file', '{"lock": false}', false, true],
+    ['holds npm packages once', 'the installation writes one', app['deno.jsonc'], true, false],
+  ])('%s beside node_modules without a lock file, if %s', async (_does, _if, config, writesLock, expected) => {
+    const { 'deno.lock': _, ...unlocked } = app
+    const files = config?.includes('false') ? app : unlocked
+    const folders = { 'package.json': '{}', 'node_modules/.deno/is-odd/index.js': '' }
+    const { project } = await denoProject({ ...files, ...folders, 'deno.jsonc': config ?? '' }, {}, writesLock)
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    const kept = project.read('layers/deno-modules/npm/r/is-odd/registry.json').then(
+      () => true,
+      () => false,
+    )
+    expect(await kept).toBe(expected)
+  })
+
   it.each<[string, Tree, Record<string, string>, string]>([
+    ['only a pre-release', { '.dvmrc': '^3.0.0-rc.1' }, {}, 'Deno 3.0.0-rc.2: .dvmrc asks for ^3.0.0-rc.1'],
     ['a setting', {}, { BP_DENO_VERSION: '2.8.0' }, 'Deno 2.8.0: BP_DENO_VERSION asks for 2.8.0'],
     ['.dvmrc', { '.dvmrc': '1.46.3\n' }, {}, 'Deno 1.46.3: .dvmrc asks for 1.46.3'],
     ['.tool-versions', { '.tool-versions': 'deno 2.8.0\n' }, {}, 'Deno 2.8.0: .tool-versions asks for 2.8.0'],
