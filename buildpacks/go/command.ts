@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { boundFile, type BuildContext, BuildpackError, firstSetting, keep, sshFix } from '../sdk/index.ts'
-import { sshForPrivateModules } from './private-modules.ts'
+import { boundFile, type BuildContext, BuildpackError, firstSetting, keep, netrcHosts, sshFix } from '../sdk/index.ts'
+import { addressesForSsh, sshSettings } from './private-modules.ts'
 import type { Toolchain } from './toolchain.ts'
 
 /** Runs the application's Go with its caches. */
@@ -32,6 +32,8 @@ export async function provideCommand(context: BuildContext, toolchain: Toolchain
   const modules = await cache('modules')
   const compiled = await cache('compiled')
   const netrc = await findNetrc(context)
+  const bySsh = addressesForSsh(context.env, await hostsWithPasswords(context.env, netrc))
+  if (bySsh.length > 0) context.log.info(`git reads by SSH, as GOPRIVATE names them: ${bySsh.join(', ')}`)
   const env = {
     PATH: `${join(toolchain.dir, 'bin')}:${context.env['PATH']}`,
     GOROOT: undefined,
@@ -44,7 +46,8 @@ export async function provideCommand(context: BuildContext, toolchain: Toolchain
     GOOS: context.target.os,
     GOARCH: context.target.arch,
     GOFLAGS: [context.env['GOFLAGS'], '-modcacherw'].filter(Boolean).join(' '),
-    ...(netrc === undefined ? sshForPrivateModules(context.env) : { NETRC: netrc }),
+    ...(netrc !== undefined && { NETRC: netrc }),
+    ...sshSettings(bySsh),
   }
   return commandWith(context, toolchain, cwd, env)
 }
@@ -112,4 +115,11 @@ function fixOf(stderr: string): string | undefined {
 async function findNetrc(context: BuildContext): Promise<string | undefined> {
   if (firstSetting(context.env, 'NETRC')) return undefined
   return (await boundFile(context, 'netrc', '.netrc', 'netrc'))?.path
+}
+
+/** Hosts with credentials in a netrc file: Go reads the one of NETRC, and git the one in the home directory. */
+async function hostsWithPasswords({ NETRC, HOME }: BuildContext['env'], bound: string | undefined): Promise<Set<string>> {
+  const files = [bound ?? NETRC, HOME && join(HOME, '.netrc')].filter(file => file !== undefined && file !== '')
+  const hosts = await Promise.all(files.map(netrcHosts))
+  return new Set(hosts.flatMap(each => [...each]))
 }

@@ -1,20 +1,32 @@
 import { gitSettings } from '../sdk/index.ts'
 
 /**
- * Variables that make git use SSH for the modules of GOPRIVATE, if the build has SSH keys (bale build --ssh): Go asks git for https
- * (go.dev/ref/mod, "Private repositories").
+ * The beginnings of the addresses that git reads by SSH, if the build has SSH keys (bale build --ssh): those of GOPRIVATE, as Go asks git
+ * for https (go.dev/ref/mod, "Private repositories"), except on hosts whose credentials are in a netrc file.
  */
-export function sshForPrivateModules(env: Readonly<Record<string, string>>): Record<string, string> {
-  if (env['SSH_AUTH_SOCK'] === undefined || env['GIT_CONFIG_COUNT'] !== undefined) return {}
-  const prefixes = (env['GOPRIVATE'] ?? '').split(',').map(literalPrefix).filter(Boolean)
-  return gitSettings(prefixes.map(prefix => [`url.ssh://git@${prefix}.insteadOf`, `https://${prefix}`]))
+export function addressesForSsh(env: Readonly<Record<string, string>>, netrcHosts: ReadonlySet<string>): string[] {
+  if (env['SSH_AUTH_SOCK'] === undefined || env['GIT_CONFIG_COUNT'] !== undefined) return []
+  const patterns = (env['GOPRIVATE'] ?? '').split(',').map(pattern => pattern.trim().replace(/\/$/, ''))
+  return [...new Set(patterns.flatMap(beginnings))].filter(each => !netrcHosts.has(each.split('/')[0] ?? ''))
 }
 
-/** The part of a pattern before its first wildcard, in whole elements, with at least the host: `example.com/`, `example.com/acme`. */
-function literalPrefix(pattern: string): string {
-  const elements = pattern.trim().split('/')
-  const wild = elements.findIndex(element => /[*?[\\]/.test(element))
-  const [host = '', ...path] = wild < 0 ? elements : elements.slice(0, wild)
-  if (!/^[\w.-]+(:\d+)?$/.test(host)) return ''
-  return `${host}/${path.join('/')}`
+/** Variables that make git use SSH for addresses that begin like this: `example.com/acme/`. */
+export const sshSettings = (addresses: readonly string[]): Record<string, string> =>
+  gitSettings(addresses.map(address => [`url.ssh://git@${address}.insteadOf`, `https://${address}`]))
+
+/**
+ * What addresses of a pattern's repositories begin with. Git compares texts, not elements of a path: `example.com/acme` would include
+ * `example.com/acmecorp`. Empty if a wildcard is in the host.
+ */
+function beginnings(pattern: string): string[] {
+  const [literal = ''] = pattern.split(/[*?[\\]/)
+  const [host = '', ...path] = literal.split('/')
+  if (!/^[\w.-]+$/.test(host)) return []
+  if (literal !== pattern) return path.length === 0 ? [] : [literal]
+  if (path.length === 0) return [`${host}/`]
+  // One element is an owner of repositories, or a repository.
+  if (path.length === 1) return [`${pattern}/`, `${pattern}.git`]
+  // More elements may be a repository, which Go asks for with and without ".git". Git cannot tell the second from the beginning of a
+  // longer name of the same owner.
+  return [pattern]
 }

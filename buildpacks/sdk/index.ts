@@ -18,7 +18,7 @@ export {
 } from './buildpack.ts'
 export { programFiles, warnOfListening } from './listening.ts'
 export { keepGit, sshFix, type Command, type CommandResult, type Run, type Runner, type RunOptions } from './command.ts'
-export { gitSettings } from './git.ts'
+export { gitSettings, netrcHosts } from './git.ts'
 export { type DeclaredCommand, declaredStart } from './declared-start.ts'
 export { type ChosenFunction, chooseFunction } from './functions.ts'
 export { composerPackages } from './composer-packages.ts'

@@ -599,6 +599,19 @@ describe('go build', () => {
     expect(note.NETRC).toBe(join(binding, '.netrc'))
   })
 
+  it('has private modules by SSH from hosts that the netrc binding does not name', async () => {
+    const GOPRIVATE = 'example.com,git.example.org/acme/*'
+    const { project } = await goProject(web, { SSH_AUTH_SOCK: '/run/agent', GOPRIVATE })
+    const binding = join(project.root, 'platform/bindings/private')
+    await mkdir(binding, { recursive: true })
+    await writeFile(join(binding, 'type'), 'netrc\n')
+    await writeFile(join(binding, '.netrc'), 'machine example.com login me password secret\n')
+    const { output } = await project.build()
+    expect(output).toContain('git reads by SSH, as GOPRIVATE names them: git.example.org/acme/\n')
+    const note = JSON.parse(await project.read('layers/programs/bin/shop')) as { insteadOf: string[] }
+    expect(note.insteadOf).toEqual(['https://git.example.org/acme/'])
+  })
+
   it.each([
     ['git@example.com: Permission denied (publickey).', '--ssh default'],
     ['missing go.sum entry for module', 'run "go mod tidy"'],
