@@ -41,12 +41,13 @@ export function certificates({ env }: BuildContext): string {
 }
 
 /** Variables with which pip runs in the virtual environment, from a directory of its own. */
-export function pipEnv(context: BuildContext, tools: Tools): Record<string, string> {
+export function pipEnv(context: BuildContext, tools: Tools): Record<string, string | undefined> {
   return {
     ...compileEnv(context, tools),
     PYTHONPATH: tools.pip.modules,
     PIP_DISABLE_PIP_VERSION_CHECK: '1',
     PIP_CERT: context.env['PIP_CERT'] ?? certificates(context),
+    ...(hasSshCommand(context) && { PIP_NO_INPUT: undefined }),
   }
 }
 
@@ -95,9 +96,11 @@ export async function pipResolve(
   return exitCode === 0 ? readReport(report) : undefined
 }
 
-function installFlags({ env }: BuildContext, tools: Tools, report: string): string[] {
-  // With --no-input, pip replaces this variable. It cannot ask in any case: its standard input is empty.
-  const input = env['GIT_SSH_COMMAND'] === undefined ? ['--no-input'] : []
+/** With --no-input or PIP_NO_INPUT, pip replaces this command. It cannot ask in any case: its standard input is empty. */
+const hasSshCommand = ({ env }: BuildContext): boolean => env['GIT_SSH_COMMAND'] !== undefined
+
+function installFlags(context: BuildContext, tools: Tools, report: string): string[] {
+  const input = hasSshCommand(context) ? [] : ['--no-input']
   return ['install', ...pipFlags, ...input, '--cache-dir', join(tools.cache, 'pip'), '--report', report]
 }
 

@@ -770,6 +770,16 @@ describe('packages', () => {
     expect((await project.build()).output).toContain('Creating the libraries libgdal36, libgeos-c1t64, libproj25')
   })
 
+  it.each<[Record<string, string>, string | undefined]>([
+    [{ GIT_SSH_COMMAND: 'ssh -o BatchMode=yes', PIP_NO_INPUT: '1' }, undefined],
+    [{ PIP_NO_INPUT: '1' }, '1'],
+  ])('get no PIP_NO_INPUT beside an SSH command of the build, which pip would replace: %j', async (env, expected) => {
+    const { project, debian } = await pythonProject(flaskApp, env)
+    const { exitCode, output } = await project.build()
+    expect(exitCode, output).toBe(0)
+    expect(debian.pipEnv['PIP_NO_INPUT']).toBe(expected)
+  })
+
   it('that do not go together are told', async () => {
     const { project, debian } = await pythonProject(flaskApp)
     debian.conflicts = 'flask 3.1.2 requires werkzeug>=3.1, but you have werkzeug 1.0'
