@@ -108,7 +108,7 @@ function fixOf(stderr: string): string | undefined {
     [/dial tcp|i\/o timeout|no such host|connection refused/, 'check the network and GOPROXY'],
     [/No space left on device/, 'free some space on the disk that holds the builds'],
   ]
-  return fixes.find(([pattern]) => pattern.test(stderr))?.[1] ?? sshFix(stderr)
+  return sshFix(stderr) ?? fixes.find(([pattern]) => pattern.test(stderr))?.[1]
 }
 
 /** The file of a binding of type `netrc`, unless NETRC names one. */

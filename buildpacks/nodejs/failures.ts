@@ -35,7 +35,7 @@ const failures: readonly { readonly printed: RegExp; readonly fix: string }[] = 
     fix: 'Nx needs the lock file: run the package manager\'s "install", and commit package-lock.json, yarn.lock, pnpm-lock.yaml or bun.lock',
   },
   {
-    // From git, whichever program calls it.
+    // From git, whichever program calls it. A refused SSH key has a fix of its own (sdk/command.ts).
     printed: /\bCould not read from remote repository\b|\bcould not read Username for\b|\bAuthentication failed for '/,
     fix: 'a dependency is a git repository that the build cannot reach or read: let the build sign in with your SSH keys (--ssh default), or give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc), with which git uses https',
   },

@@ -101,6 +101,8 @@ export function installError(name: string, where: string, output: string, exitCo
 }
 
 function adviceFor(output: string): string | undefined {
+  const ssh = sshFix(output)
+  if (ssh !== undefined) return ssh
   const wanted = /satisfies the requirement (\S+?)(?:==(\S+))? \(from/.exec(output)
   const ignored = /Ignored the following versions that require a different python version: (.*)/.exec(output)?.[1] ?? ''
   const needs = ignored
@@ -119,8 +121,6 @@ function adviceFor(output: string): string | undefined {
   if (/Temporary failure in name resolution|NewConnectionError|Read timed out|dns error|ConnectTimeout/i.test(output)) {
     return 'check the network, and the address of the package index'
   }
-  const ssh = sshFix(output)
-  if (ssh !== undefined) return ssh
   if (/could not read Username for|Authentication failed for|terminal prompts disabled/.test(output))
     return 'a package is in a private repository: build with your SSH keys (git+ssh://…, --ssh default), or give the credentials for its host in a binding of type netrc (--secret id=git,type=netrc,key=.netrc,src=$HOME/.netrc)'
   if (/error: subprocess-exited-with-error|Failed to build|error: metadata-generation-failed/.test(output)) {

@@ -114,9 +114,9 @@ export function makeRun(
     const explained = typeof fix === 'function' ? fix(result.stderr, result.stdout) : undefined
     throw new BuildpackError(`${options.name ?? argv.join(' ')} failed with exit status ${result.exitCode}`, {
       fix:
-        wayOut(first, result.stderr) ??
+        fixFor(causesOfAll, result.stderr) ??
+        sshFix(`${result.stderr}\n${result.stdout}`) ??
         explained ??
-        sshFix(result.stderr) ??
         (typeof fix === 'string' ? fix : undefined),
     })
   }
@@ -125,16 +125,16 @@ export function makeRun(
 /** What to do if something needs `.git`, which the build's copy of the source does not include (lifecycle/platform/source-filter.ts). */
 export const keepGit = 'a line "!.git" in .dockerignore, or in exclude of project.toml, keeps it, in the image too'
 
-type WaysOut = readonly (readonly [printed: RegExp, fix: string])[]
+type Fixes = readonly (readonly [printed: RegExp, fix: string])[]
 
 /** Causes of failures that explain everything else that a program prints. */
-const first: WaysOut = [
+const causesOfAll: Fixes = [
   [/No space left on device|ENOSPC/, 'free some space on the disk that holds the builds'],
   [/not a git repository/, `the source has no .git in the build: ${keepGit}`],
 ]
 
 /** What ssh prints in every program that calls git, for the options of bale build. */
-const ofSsh: WaysOut = [
+const sshFixes: Fixes = [
   [
     /Host key verification failed/,
     'a dependency is on a server that SSH does not know: add its key to ~/.ssh/known_hosts (ssh-keyscan HOST), and build with --ssh default',
@@ -145,11 +145,14 @@ const ofSsh: WaysOut = [
   ],
 ]
 
-const wayOut = (ways: WaysOut, printed: string): string | undefined =>
-  ways.find(([pattern]) => pattern.test(printed))?.[1]
+const fixFor = (fixes: Fixes, printed: string): string | undefined =>
+  fixes.find(([pattern]) => pattern.test(printed))?.[1]
 
-/** What to do if ssh could not sign in to a server; undefined if it printed nothing of that kind. */
-export const sshFix = (printed: string): string | undefined => wayOut(ofSsh, printed)
+/**
+ * What to do if ssh could not sign in to a server; undefined if it printed nothing of that kind. A refused key explains all other output,
+ * so this fix comes before every other one. Programs that `run` reports itself have it already.
+ */
+export const sshFix = (printed: string): string | undefined => fixFor(sshFixes, printed)
 
 /** The beginning and the end of quiet output: tar on a full disk prints a line for each of thousands of files. */
 function excerpt(lines: readonly string[]): string[] {

@@ -614,6 +614,7 @@ describe('go build', () => {
 
   it.each([
     ['git@example.com: Permission denied (publickey).', '--ssh default'],
+    ['Host key verification failed.\nfatal: could not read Username for', 'known_hosts'],
     ['missing go.sum entry for module', 'run "go mod tidy"'],
     ['inconsistent vendoring in /workspace', 'run "go mod vendor"'],
     ['fatal: could not read Username for', 'set GOPRIVATE'],

@@ -598,6 +598,8 @@ describe('packages', () => {
     const { project, npm } = await nodeProject(webApp())
     npm.installFailure = 'npm error code 128\nnpm error fatal: Could not read from remote repository.'
     expect((await project.build()).output).toContain('a binding of type netrc')
+    npm.installFailure += '\nnpm error git@git.example: Permission denied (publickey).'
+    expect((await project.build()).output).toContain('--ssh default=FILE')
   })
 
   it('keep devDependencies with NODE_ENV=development', async () => {

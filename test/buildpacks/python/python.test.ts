@@ -542,6 +542,7 @@ describe('packages', () => {
     ],
     ['error: subprocess-exited-with-error', 'a package has to be compiled'],
     ['git@example.com: Permission denied (publickey).\nerror: subprocess-exited-with-error', '--ssh default'],
+    ['git@example.com: Permission denied (publickey).\nRead timed out', '--ssh default'],
     ["fatal: could not read Username for 'https://example.com'\nerror: subprocess-exited-with-error", 'type=netrc'],
     ['LookupError: setuptools-scm was unable to detect version for /workspace.', 'set SETUPTOOLS_SCM_PRETEND_VERSION'],
     ['Temporary failure in name resolution', 'check the network'],
