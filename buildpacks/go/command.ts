@@ -118,8 +118,11 @@ async function findNetrc(context: BuildContext): Promise<string | undefined> {
 }
 
 /** Hosts with credentials in a netrc file: Go reads the one of NETRC, and git the one in the home directory. */
-async function hostsWithPasswords({ NETRC, HOME }: BuildContext['env'], bound: string | undefined): Promise<Set<string>> {
-  const files = [bound ?? NETRC, HOME && join(HOME, '.netrc')].filter(file => file !== undefined && file !== '')
+async function hostsWithPasswords(
+  { NETRC, HOME }: BuildContext['env'],
+  bound: string | undefined,
+): Promise<Set<string>> {
+  const files = [bound ?? NETRC, HOME && join(HOME, '.netrc')].flatMap(file => file || [])
   const hosts = await Promise.all(files.map(netrcHosts))
   return new Set(hosts.flatMap(each => [...each]))
 }

@@ -128,7 +128,9 @@ export class FakeGo {
       [...(await packages(cwd))].flatMap(([dir, names]) => names.map(name => readFile(join(cwd, dir, name), 'utf8'))),
     )
     const { CGO_ENABLED, GOFLAGS, NETRC } = env
-    const insteadOf = Object.entries(env).flatMap(([name, value]) => (name.startsWith('GIT_CONFIG_VALUE_') ? [value] : []))
+    const insteadOf = Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith('GIT_CONFIG_VALUE_') ? [value] : [],
+    )
     const note = { package: args.at(-1), CGO_ENABLED, GOFLAGS, NETRC, insteadOf, texts }
     await writeFile(args[2] ?? '', JSON.stringify(note))
     return done()

@@ -148,15 +148,20 @@ describe('Deno', () => {
     expect(await kept).toBe(!creates)
   })
 
-  it.each([
-    ['keeps npm packages', 'no lock file is written', app['deno.jsonc'], false, true],
-    ['keeps npm packages', 'Deno does not read the lock file', '{"lock": false}', false, true],
-    ['holds npm packages once', 'the installation writes one', app['deno.jsonc'], true, false],
-  ])('%s beside node_modules without a lock file, if %s', async (_does, _if, config, writesLock, expected) => {
+  it.each<[string, string, Tree, boolean, boolean]>([
+    ['keeps npm packages', 'no lock file is written', {}, false, true],
+    [
+      'keeps npm packages',
+      'Deno does not read it',
+      { 'deno.lock': lock, 'deno.jsonc': '{"lock": false}' },
+      false,
+      true,
+    ],
+    ['holds npm packages once', 'the installation writes one', {}, true, false],
+  ])('%s beside node_modules without a lock file, if %s', async (_does, _if, files, writesLock, expected) => {
     const { 'deno.lock': _, ...unlocked } = app
-    const files = config?.includes('false') ? app : unlocked
     const folders = { 'package.json': '{}', 'node_modules/.deno/is-odd/index.js': '' }
-    const { project } = await denoProject({ ...files, ...folders, 'deno.jsonc': config ?? '' }, {}, writesLock)
+    const { project } = await denoProject({ ...unlocked, ...folders, ...files }, {}, writesLock)
     const { exitCode, output } = await project.build()
     expect(exitCode, output).toBe(0)
     const kept = project.read('layers/deno-modules/npm/r/is-odd/registry.json').then(
