@@ -84,6 +84,20 @@ export async function inPhase<T>(phase: PhaseName, run: () => Promise<T>): Promi
   }
 }
 
+/** The same failure in other words: its code, cause and phase stay. */
+export function reworded(error: BaleError, reword: (text: string) => string): BaleError {
+  const [message, where, fix] = [error.message, error.where, error.fix].map(text => text && reword(text))
+  if (message === error.message && where === error.where && fix === error.fix) return error
+  const other = new BaleError(error.code, message ?? '', {
+    ...(where !== undefined && { where }),
+    ...(fix !== undefined && { fix }),
+    cause: error.cause,
+  })
+  const phase = failedIn.get(error)
+  if (phase !== undefined) failedIn.set(other, phase)
+  return other
+}
+
 /** The exit status of a failure, by its code or else by its phase; 1 outside of any phase. */
 export function exitStatus(error: unknown): number {
   const own = error instanceof BaleError ? statusOfCode[error.code] : undefined

@@ -3,7 +3,8 @@ import { kanikoFlags, parseFlags } from '../../lifecycle/cli/executor/flags.ts'
 import { mapFlags } from '../../lifecycle/cli/executor/options.ts'
 import { hostPlatform } from '../../lifecycle/stores/settings.ts'
 import { parseCacheFrom, parseCacheTo } from '../../lifecycle/platform/cache-location.ts'
-import { BaleError } from '../../lifecycle/errors.ts'
+import { BaleError, exitStatus, inPhase, reworded } from '../../lifecycle/errors.ts'
+import { withKanikoNames } from '../../lifecycle/cli/commands/executor.ts'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -212,6 +213,31 @@ describe('executor: bad input', () => {
   it('is a destination that is none', () => {
     expect(usage('-d', 'UPPER/x:y:z')).toMatch(/^arguments: /)
   })
+})
+
+describe('executor: an error of the build', () => {
+  it('names kaniko’s flags in all its parts, and stays the same failure', async () => {
+    const cause = new Error('refused')
+    const thrown = inPhase('export', () => {
+      throw new BaleError('registry', '--retry is too small', { where: '--tag=x', fix: 'raise --retry.', cause })
+    })
+    const error = await thrown.catch((e: unknown) => e)
+    if (!(error instanceof BaleError)) throw error
+    const told = reworded(error, withKanikoNames)
+    expect(told).toMatchObject({ code: 'registry', message: '--push-retry is too small', cause })
+    expect(told).toMatchObject({ where: '--destination=x', fix: 'raise --push-retry.' })
+    expect(exitStatus(told)).toBe(62)
+    expect(error.message).toBe('--retry is too small')
+  })
+
+  it.each(['/src/x--path', '/src/--path', '--path/x', '--path.txt', '--paths', 'no--tag', '--pathX'])(
+    'keeps %j, which is not a flag',
+    text => {
+      expect(withKanikoNames(text)).toBe(text)
+      const error = new BaleError('input', text, { where: text })
+      expect(reworded(error, withKanikoNames)).toBe(error)
+    },
+  )
 })
 
 it('docs/from-kaniko.md has a row for every flag', () => {

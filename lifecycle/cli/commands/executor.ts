@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { BaleError } from '../../errors.ts'
+import { BaleError, reworded } from '../../errors.ts'
 import type { CommandContext, GlobalOptions } from '../context.ts'
 import type { ExecutorCall } from '../executor/options.ts'
 import { buildCommand } from './build.ts'
@@ -27,7 +27,7 @@ export async function executorCommand(context: CommandContext, call: ExecutorCal
   try {
     await buildCommand({ ...context, settings: changed }, call.image, options)
   } catch (error) {
-    throw withKanikoNames(error)
+    throw error instanceof BaleError ? reworded(error, withKanikoNames) : error
   }
 }
 
@@ -39,9 +39,7 @@ const kanikoNames: Readonly<Record<string, string>> = {
   '--tag': '--destination',
 }
 
-/** Names the flags that the user can change. The error stays the same object: the exit status depends on the phase it came from. */
-function withKanikoNames(error: unknown): unknown {
-  if (!(error instanceof BaleError)) return error
-  const renamed = (text: string | undefined) => text?.replace(/--[a-z-]+/g, flag => kanikoNames[flag] ?? flag)
-  return Object.assign(error, { where: renamed(error.where), fix: renamed(error.fix) })
+/** A text with the flags that the user of the executor can change. A name in a path, such as /src/x--path, is not a flag. */
+export function withKanikoNames(text: string): string {
+  return text.replace(/(?<![\w/.-])--[a-z][a-z-]*(?![\w/-]|\.\w)/g, flag => kanikoNames[flag] ?? flag)
 }
