@@ -45,15 +45,8 @@ export type { Layer, LayerDigests } from './image/layer.ts'
 export type { Compression } from './image/media-types.ts'
 export type { ExtendKind } from './spec/extend-config.ts'
 export type { GroupElement, Metadata, PlanRequire, Report, Target } from './spec/types.ts'
-export type {
-  ImageSink,
-  ImageSource,
-  ImageStore,
-  OnTransfer,
-  Packing,
-  Published,
-  PublishedIndex,
-} from './stores/store.ts'
+export type { ImageSink, ImageSource, ImageStore, OnTransfer, Published, PublishedIndex } from './stores/store.ts'
+export type { Packing } from './layers/compression/packing.ts'
 export type { KnownHelper } from './stores/credentials/known-helpers.ts'
 export type { BuildSecret } from './phases/secrets.ts'
 export type { SshKeys } from './platform/ssh/forward.ts'

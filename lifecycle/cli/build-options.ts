@@ -5,8 +5,7 @@ import { leaseName } from '../files/lease.ts'
 import { removeTree } from '../files/remove.ts'
 import { wrapErrno } from '../files/wrap-errno.ts'
 import { ownDirectory } from '../files/own-directory.ts'
-import { checkedPacking } from '../layers/compression/level.ts'
-import type { BuildOptions } from '../platform/build-options.ts'
+import { type BuildOptions, packingOf } from '../platform/build-options.ts'
 import { openContext, subDirectory } from '../platform/source-context.ts'
 import { daemonAddress, registrySettings } from '../stores/settings.ts'
 import { isPlain, parseImageReference } from '../stores/transports.ts'
@@ -97,8 +96,9 @@ function compressionOf({
   compression,
   compressionLevel: text,
 }: GlobalOptions): Pick<BuildOptions, 'compression' | 'compressionLevel'> {
-  const { level } = checkedPacking({ compression, level: text === undefined ? undefined : parseLevel(text) })
-  return { compression, compressionLevel: level }
+  const given = { compression, compressionLevel: text === undefined ? undefined : parseLevel(text) }
+  packingOf(given, '--compression-level')
+  return given
 }
 
 /** Returns the source as a directory. A fetched source is removed when the build ends. */

@@ -21,7 +21,8 @@ import type {
   RunImageMetadata,
 } from '../spec/types.ts'
 import type { Destination } from '../stores/open.ts'
-import type { Packing, Published } from '../stores/store.ts'
+import type { Packing } from '../layers/compression/packing.ts'
+import type { Published } from '../stores/store.ts'
 import type { PreviousImage } from './analyze.ts'
 import { type Contribution, writeCache } from './export-cache.ts'
 import {

@@ -1,7 +1,8 @@
+import { BaleError } from '../errors.ts'
 import type { Mount } from '../engines/engine.ts'
 import type { Reporter } from '../events.ts'
 import type { Compression } from '../image/media-types.ts'
-import { type Packing, checkedPacking } from '../layers/compression/level.ts'
+import { type Packing, levels } from '../layers/compression/packing.ts'
 import type { BuildSecret } from '../phases/secrets.ts'
 import type { PullPolicy } from '../stores/pull-policy.ts'
 import type { LifecycleChoice } from './build-environment.ts'
@@ -98,6 +99,26 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** @throws BaleError 'usage' for a level that the compression does not have */
-export const packingOf = ({ compression, compressionLevel }: BuildOptions): Packing =>
-  checkedPacking({ compression, level: compressionLevel })
+/**
+ * @param name of the level, as the user writes it
+ * @throws BaleError 'usage' for a level that the compression does not have
+ */
+export function packingOf(
+  { compression = 'gzip', compressionLevel: level }: Pick<BuildOptions, 'compression' | 'compressionLevel'>,
+  name = 'compressionLevel',
+): Packing {
+  if (level === undefined) return { compression }
+  const where = `${name} ${level}`
+  if (compression === 'none')
+    throw new BaleError('usage', 'layers without compression have no level', {
+      where,
+      fix: 'leave it out, or use gzip or zstd',
+    })
+  const { least, most } = levels[compression]
+  if (!Number.isInteger(level) || level < least || level > most)
+    throw new BaleError('usage', `${compression} has no such level`, {
+      where,
+      fix: `write a number from ${least} to ${most}`,
+    })
+  return { compression, level }
+}

@@ -78,8 +78,5 @@ export interface Published {
 
 export type ImageStore = ImageSource & ImageSink
 
-/** How a store compresses sources. Layers of other stores keep their bytes. */
-export type { Packing } from '../layers/compression/level.ts'
-
 /** Bytes moved, for progress; `id` identifies a transfer. */
 export type OnTransfer = (transfer: { id: string; name: string; done: number; total?: number }) => void

@@ -5,7 +5,8 @@ import type { Reference } from '../image/reference.ts'
 import type { Credentials } from './credentials.ts'
 import type { Registries } from './registry-settings.ts'
 import type { KnownHelper } from './credentials/known-helpers.ts'
-import type { ImageSource, ImageStore, OnTransfer, Packing } from './store.ts'
+import type { Packing } from '../layers/compression/packing.ts'
+import type { ImageSource, ImageStore, OnTransfer } from './store.ts'
 
 /** Settings of the user's machine for opening stores. */
 export interface StoreSettings {

@@ -76,6 +76,19 @@ it.each([
   expect(err).not.toMatch(/--(sub-)?path/)
 })
 
+it('build names the flag of a level that the compression does not have', async () => {
+  const { bale } = await user()
+  const { code, err } = await bale(['build', 'app', '--compression-level', '10'])
+  expect([code, err]).toEqual([2, expect.stringContaining('--compression-level 10')])
+})
+
+it('executor leaves the names of files as they are', async () => {
+  const { bale } = await user()
+  const { err } = await bale(['executor', '--no-push', '--context', '/nowhere--path/--tag'])
+  expect(err).toContain('/nowhere--path/--tag')
+  expect(err).toContain('give the directory of your source with --context')
+})
+
 describe.runIf(process.geteuid?.() === 0)('X44 a data directory that another user could have written', () => {
   it.each([
     ['inspect', 'one'],

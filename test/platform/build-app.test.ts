@@ -88,12 +88,12 @@ describe('build', () => {
     [
       { compression: 'none', compressionLevel: 1 },
       'layers without compression have no level',
-      'leave it out, or write --compression gzip or zstd',
+      'leave it out, or use gzip or zstd',
     ],
   ] as const)('refuses %j before it runs anything', async (given, message, fix) => {
     const engine = fakeEngine({ detector: detects(), builder: builds() })
     const { options } = await machine(engine)
-    const where = `--compression-level ${given.compressionLevel}`
+    const where = `compressionLevel ${given.compressionLevel}`
     expect(await failureOf(build({ ...options, ...given }))).toMatchObject({ code: 'usage', message, where, fix })
     expect(engine.runs).toEqual([])
   })

@@ -2,7 +2,7 @@ import { constants, deflateRawSync } from 'node:zlib'
 import type { Compression } from '../../image/media-types.ts'
 import type { Block } from '../workers/block-buffers.ts'
 import { type Deflate, deflateVersion, instantiate } from './deflate/index.ts'
-import { defaultLevel } from './level.ts'
+import { defaultLevel } from './packing.ts'
 import { zstdFrame, zstdVersion } from './zstd.ts'
 
 export interface BlockCompression {

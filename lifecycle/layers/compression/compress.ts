@@ -7,7 +7,7 @@ import { inParallel, shareOf } from './pool.ts'
 import { TarDigester } from './digester.ts'
 import { gzip } from './gzip.ts'
 import { compressorVersion } from './block-compressor.ts'
-import { type Packing, defaultLevel } from './level.ts'
+import { type Packing, defaultLevel } from './packing.ts'
 
 export interface CompressOptions extends Packing {
   signal?: AbortSignal | undefined
@@ -51,14 +51,14 @@ export async function compressLayer(
 const piecesAhead = 4
 
 /** Raise this when the bytes of a layer change: how it is packed, or where its blocks are cut. */
-const packing = 4
+const formatVersion = 4
 
 /**
  * Identifies everything besides its files that determines the bytes of a layer. Cached results for another format do not
  * apply.
  */
 export async function layerFormat(of: Packing): Promise<string> {
-  return `${packing} ${of.compression ?? 'gzip'} ${await versionOf(of)}`
+  return `${formatVersion} ${of.compression ?? 'gzip'} ${await versionOf(of)}`
 }
 
 type Compress = (

@@ -4,7 +4,7 @@ import { requireOwn } from '../../files/own-directory.ts'
 import { atDigest, formatReference, parseReference } from '../../image/reference.ts'
 import { type LayoutStore, layoutStore } from '../layout/store.ts'
 import { quoted } from '../path-transport.ts'
-import type { Packing } from '../store.ts'
+import type { Packing } from '../../layers/compression/packing.ts'
 import type { ImageTransport, StoreSettings } from '../transport.ts'
 
 /** Bale's own store. A plain name refers to it. There, images have their full reference as name. */

@@ -6,7 +6,8 @@ import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from 
 import { selectPlatform } from '../../image/validate.ts'
 import { compressLayer } from '../../layers/compression/compress.ts'
 import { verified } from '../../layers/compression/verify.ts'
-import type { ImageStore, Packing } from '../store.ts'
+import type { Packing } from '../../layers/compression/packing.ts'
+import type { ImageStore } from '../store.ts'
 
 /** A store in the program's memory: for tests, and for images that are passed on at once. */
 export function memoryStore(packing: Packing = {}): ImageStore {

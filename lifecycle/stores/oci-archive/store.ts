@@ -10,7 +10,8 @@ import type { IndexFile } from '../layout/index-file.ts'
 import { layoutDirectory } from '../layout/directory.ts'
 import { type LayoutFiles, blobPath, pullFromLayout, pullIndexFromLayout, readIndexFile } from '../layout/read.ts'
 import { layoutStore } from '../layout/store.ts'
-import type { ImageStore, Packing } from '../store.ts'
+import type { Packing } from '../../layers/compression/packing.ts'
+import type { ImageStore } from '../store.ts'
 
 /**
  * An OCI layout in a tar (skopeo's `oci-archive:`). Images in the file can be pulled. The first image that is put replaces the
