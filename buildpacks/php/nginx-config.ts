@@ -1,5 +1,5 @@
 import { quoted } from '../debian/nginx-text.ts'
-import type { DeniedDirectory } from './htaccess.ts'
+import type { Scope } from './htaccess.ts'
 import type { PublicFile } from './public-files.ts'
 import { privateFiles, takesUploads, uploadedPrograms, type Web } from './web.ts'
 import { escapeRegExp } from '../sdk/index.ts'
@@ -16,8 +16,8 @@ export interface ConfigInput {
   readonly forceHttps: boolean
   /** The build adds more files later. Only the names of bundles are known to change with their contents. */
   readonly builtLater: boolean
-  readonly denied: readonly DeniedDirectory[]
-  readonly deniedFiles: readonly string[]
+  /** What .htaccess files deny. */
+  readonly scopes: readonly Scope[]
   /** The application's own parts of the `server` block: `location` blocks. */
   readonly own: readonly { readonly name: string; readonly text: string }[]
 }
@@ -45,7 +45,7 @@ const bundlePaths = `^/(?:build|assets)/(?:.*/)?[^/]+${viteHash}\\\\.${bundles}|
  * All files of an image have the same time, so nginx's own ETags, of time and size, would not change with a file's contents. Answers of
  * PHP and files uploaded at run time get no ETag from this table.
  */
-function http({ files }: ConfigInput): string[] {
+function http({ files, scopes, own }: ConfigInput): string[] {
   const rows = files
     .filter(({ path }) => !/[\x00-\x1f\x7f]/.test(path))
     .map(({ path, hash }) => `${quoted(path)} "W/\\"${hash}\\"";`)
@@ -62,33 +62,69 @@ function http({ files }: ConfigInput): string[] {
     // Debian's fastcgi_params give PHP the host without its port. The header's port is that of the request only if both name the same host.
     'map "$host $http_host" $port_of_host { "~*^(\\S+) \\1(?<port_in_header>:[0-9]+)$" $port_in_header; default ""; }',
     'map $http_x_forwarded_proto $https_of_proxy { "~*^https(,|$)" on; default $https; }',
+    ...accessMaps(scopes, ownLocations(own)),
   ]
 }
 
-function server({
-  web,
-  root,
-  framework,
-  vendorDir,
-  forceHttps,
-  builtLater,
-  denied,
-  deniedFiles,
-  own,
-}: ConfigInput): string[] {
+/**
+ * The variable `$is_denied`. nginx tries the expressions of a map in their order. For a path below a PHP file, which runs for it, the
+ * PHP file counts. A directory's index is another request, so a block for names does not apply to the directory.
+ */
+function accessMaps(scopes: readonly Scope[], own: readonly OwnLocation[]): string[] {
+  if (scopes.length === 0) return []
+  const exact = own.filter(({ isExact }) => isExact).map(({ path }) => `"~^${pathPattern(path)}$" "";`)
+  const rows = scopes.flatMap(({ dir, closedBy }, index) => {
+    const inside = own.filter(each => !each.isExact && closedBy !== undefined && each.path.startsWith(closedBy))
+    const related = inside.filter(({ path }) => path.startsWith(dir) || dir.startsWith(path))
+    return [
+      ...related.map(
+        ({ path }) => `"~^${pathPattern(path.length > dir.length ? path : dir)}" $is_denied_name_${index};`,
+      ),
+      `"~^${pathPattern(dir)}" $is_denied_in_${index};`,
+    ]
+  })
+  const maps = scopes.flatMap(({ closedBy, names }, index) => {
+    const rules = names.map(({ expression, grants }) => `${quoted(`~${expression}`)} ${grants ? '""' : '1'};`)
+    const map = (variable: string, isClosed: boolean) => {
+      const otherwise = isClosed ? '1' : '""'
+      const first = [`"" ${otherwise};`, ...(isClosed ? ['"~\\.php$" 1;'] : [])]
+      return `map $name_of_file $${variable}_${index} {\nvolatile;\ndefault ${otherwise};\n${[...first, ...rules].join('\n')}\n}`
+    }
+    const isClosed = closedBy !== undefined
+    return [map('is_denied_in', isClosed), ...(isClosed ? [map('is_denied_name', false)] : [])]
+  })
+  return [
+    'map $uri $file_of_path { volatile; default $uri; "~(?s)^(?<php_file>.+?\\.php)(?:/|$)" $php_file; }',
+    'map $file_of_path $name_of_file { volatile; default ""; "~(?<last_name>[^/]*)$" $last_name; }',
+    ...maps,
+    `map $file_of_path $is_denied_file {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`,
+    `map $uri $is_denied {\nvolatile;\ndefault $is_denied_file;\n${exact.join('\n')}\n}`,
+  ]
+}
+
+/** An expression for a literal path, in quotes of nginx. */
+const pathPattern = (path: string) => quoted(escapeRegExp(path)).slice(1, -1)
+
+interface OwnLocation {
+  readonly path: string
+  readonly isExact: boolean
+}
+
+/** The application's own locations for literal paths: they count more than a .htaccess that closes their directory. */
+function ownLocations(own: ConfigInput['own']): OwnLocation[] {
+  const location = /^[^#\n]*?\blocation\s+(=|\^~)?\s*(?:"(\/[^"\n]*)"|'(\/[^'\n]*)'|(\/[^\s{;"']*))\s*\{/gm
+  return own.flatMap(({ text }) =>
+    Array.from(text.matchAll(location), ([, modifier, double, single, bare]) => ({
+      path: double ?? single ?? bare ?? '',
+      isExact: modifier === '=',
+    })),
+  )
+}
+
+function server({ web, root, framework, vendorDir, forceHttps, builtLater, scopes, own }: ConfigInput): string[] {
   const ownTexts = own.map(({ name, text }) => `# ${name}\n${text.trim()}`)
   const has = (location: string) =>
     ownTexts.some(text => new RegExp(`^[^#\\n]*\\blocation\\s+${location}\\s*\\{`, 'm').test(text))
-  // nginx refuses two of the same: the application's own one wins.
-  const closing = [
-    ...denied.map(({ dir }) => ({ modifier: '^~', path: dir, effect: 'return 404;' })),
-    ...denied.flatMap(({ granted }) => granted.map(path => ({ modifier: '=', path, effect: 'try_files $uri =404;' }))),
-    ...deniedFiles.map(path => ({ modifier: '=', path, effect: 'return 404;' })),
-    // A PHP file also runs for paths below its own.
-    ...deniedFiles.filter(isPhp).map(path => ({ modifier: '^~', path: `${path}/`, effect: 'return 404;' })),
-  ]
-    .filter(({ modifier, path }) => !has(`${escapeRegExp(modifier)}\\s*["']?${escapeRegExp(path)}["']?`))
-    .map(({ modifier, path, effect }) => `location ${modifier} ${quoted(path)} { ${effect} }`)
   const otherwise = web.hasIndex ? '/index.php$is_args$args' : '=404'
   const hidden = hiddenPatterns(web, vendorDir).map(pattern => `location ~* ${quotedPattern(pattern)} { return 404; }`)
   return [
@@ -99,11 +135,12 @@ function server({
     'add_header Last-Modified "";',
     'add_header Cache-Control $cache_control;',
     'add_header X-Content-Type-Options $nosniff;',
+    // Before the answer that a file is unchanged, which would confirm a guess of its contents.
+    ...(scopes.length === 0 ? [] : ['if ($is_denied) { return 404; }']),
     'if ($is_unchanged) { return 304; }',
     // Settings, version histories and secrets.
     'location ~ "/\\.(?!well-known(/|$))" { return 404; }',
     ...hidden,
-    ...closing,
     ...(takesUploads.has(framework ?? '') ? [`location ~* "${uploadedPrograms}" { return 404; }`] : []),
     ...ownTexts,
     ...(builtLater ? [bundlesLocation(otherwise)] : []),
@@ -129,8 +166,6 @@ export function hiddenPatterns({ dir }: Web, vendorDir: string | undefined): rea
   if (dir !== '.') return []
   return [...privateFiles, ...(vendorDir === undefined ? [] : [`^/${escapeRegExp(vendorDir)}/`])]
 }
-
-const isPhp = (path: string) => path.endsWith('.php')
 
 const quotedPattern = (pattern: string) => `"${pattern.replaceAll('"', '\\"')}"`
 

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOfFile } from '../sdk/index.ts'
+import { isDenied, type Scope } from './htaccess.ts'
 
 /** A file that is served unchanged. */
 export interface PublicFile {
@@ -8,6 +9,26 @@ export interface PublicFile {
   readonly path: string
   /** A short hexadecimal digest of its bytes. */
   readonly hash: string
+}
+
+export interface Restrictions {
+  /** Expressions for paths that are never served, whatever the case of their letters. */
+  readonly hidden: readonly string[]
+  /** What .htaccess files deny. */
+  readonly scopes: readonly Scope[]
+  /** Directories that change at run time: `/uploads/`. */
+  readonly changing: readonly string[]
+}
+
+/** Whether a file is public and does not change, or whether a directory (`/a/`) may have such files. */
+export function publicPaths({ hidden, scopes, changing }: Restrictions): (path: string) => boolean {
+  const expressions = hidden.map(pattern => new RegExp(pattern, 'i'))
+  return path =>
+    !path.endsWith('.php') &&
+    !expressions.some(pattern => pattern.test(path)) &&
+    !changing.some(dir => path.startsWith(dir)) &&
+    // A closed directory may grant files.
+    (path.endsWith('/') || !isDenied(scopes, path))
 }
 
 /**

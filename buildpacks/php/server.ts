@@ -11,7 +11,6 @@ import {
   byDefault,
   digestOf,
   composerPackages,
-  escapeRegExp,
   firstSetting,
   isSet,
   type Layer,
@@ -19,9 +18,10 @@ import {
 import { apacheConfig, ownApacheFiles } from './apache.ts'
 import type { Framework } from './frameworks.ts'
 import { startsApache } from './heroku.ts'
-import { type Htaccess, readHtaccess } from './htaccess.ts'
+import { readHtaccess, type Scope } from './htaccess.ts'
 import { hiddenPatterns, serverConfig } from './nginx-config.ts'
-import { publicFiles } from './public-files.ts'
+import { phpRouter } from './php-router.ts'
+import { publicFiles, publicPaths } from './public-files.ts'
 import type { Php } from './runtime.ts'
 import { serveScript } from './serve-script.ts'
 import type { Sessions } from './sessions.ts'
@@ -70,16 +70,10 @@ export async function provideServer(
   const nginx = await provideNginx(context, archive)
   const root = app.at(web.dir)
   const own = await ownConfigs(app)
-  const { denied, deniedFiles } = await accessRules(context, web, vendorDir)
-  const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
+  const scopes = await accessRules(context, web)
+  const hidden = hiddenPatterns(web, vendorDir)
   const changing = (framework?.written ?? []).map(dir => `/${posix.relative(web.dir, dir)}/`)
-  const files = await publicFiles(
-    root,
-    path =>
-      !path.endsWith('.php') &&
-      !hidden.some(pattern => pattern.test(path)) &&
-      !changing.some(dir => path.startsWith(dir)),
-  )
+  const files = await publicFiles(root, publicPaths({ hidden, scopes, changing }))
   const config = serverConfig({
     web,
     root: root.replace(/\/$/, ''),
@@ -88,8 +82,7 @@ export async function provideServer(
     vendorDir,
     forceHttps: isSet(env, 'BP_PHP_ENABLE_HTTPS_REDIRECT'),
     builtLater: context.plan.some(({ name }) => name === composerPackages),
-    denied,
-    deniedFiles,
+    scopes,
     own: own.server,
   })
   const texts = {
@@ -124,12 +117,11 @@ export async function provideServer(
     },
   })
   log.info(`nginx and PHP-FPM serve ${web.dir === '.' ? 'the whole source' : `${web.dir}/`}: ${web.why}`)
-  await check(
-    context,
-    made,
-    php,
-    [...own.server, ...own.http, ...own.fpm].map(({ name }) => name),
-  )
+  await check(context, made, php, [
+    ...[...own.server, ...own.http, ...own.fpm].map(({ name }) => name),
+    // nginx also compiles its expressions.
+    ...(scopes.length === 0 ? [] : ['.htaccess']),
+  ])
 }
 
 /** Apache, with unchanged .htaccess files. */
@@ -161,32 +153,29 @@ async function provideApacheServer(context: BuildContext, archive: DebianArchive
   await check(context, made, php, [...own, ...fpm.map(({ name }) => name)])
 }
 
-/** Directories that a .htaccess file denies. Warns of other rules in such files. */
-async function accessRules(
-  { app, log }: BuildContext,
-  web: Web,
-  vendorDir: string | undefined,
-): Promise<Pick<Htaccess, 'denied' | 'deniedFiles'>> {
-  const { denied, deniedFiles, lost } = await readHtaccess(app, web.dir)
-  const directories = denied.map(({ dir, granted }) => (granted.length === 0 ? dir : `${dir} (except what it grants)`))
-  if (denied.length > 0) log.info(`Not served, as .htaccess denies access: ${directories.join(', ')}`)
-  if (deniedFiles.length > 0)
-    log.info(
-      `Not served, as .htaccess denies access: ${deniedFiles.slice(0, 5).join(', ')}${deniedFiles.length > 5 ? ` and ${deniedFiles.length - 5} more files` : ''}`,
-    )
-  const [first, ...others] = lost
-  if (first !== undefined) {
-    const more = others.length === 0 ? '' : ` and ${others.length} more like it`
+/** What .htaccess files deny. Logs it, and warns of other rules in such files. */
+async function accessRules({ app, log }: BuildContext, web: Web): Promise<readonly Scope[]> {
+  const { scopes, closedPhp, lost } = await readHtaccess(app, web.dir)
+  const texts = scopes.map(({ dir, closedBy, names }) => {
+    if (closedBy === undefined) return `some names in ${dir}`
+    return names.some(({ grants }) => grants) ? `${dir} (except what it grants)` : dir
+  })
+  if (texts.length > 0) log.info(`Not served, as .htaccess denies access: ${firstOf(texts.toSorted())}`)
+  if (closedPhp.length > 0)
     log.warning(
-      `${first}${more} has rules, and nginx reads no .htaccess`,
+      `${firstOf(closedPhp)}: PHP files in a directory that .htaccess closes do not run, though it grants them`,
+      'Move them out of the directory, or set BP_PHP_SERVER=httpd.',
+    )
+  if (lost.length > 0)
+    log.warning(
+      `${firstOf(lost)}: rules without effect, as nginx reads no .htaccess`,
       'Put them into .nginx.conf.d/rules-server.conf, or set BP_PHP_SERVER=httpd: Apache reads them.',
     )
-  }
-  const hidden = hiddenPatterns(web, vendorDir).map(pattern => new RegExp(pattern, 'i'))
-  const isHidden = (path: string) => hidden.some(pattern => pattern.test(path))
-  const served = denied.map(({ dir, granted }) => ({ dir, granted: granted.filter(path => !isHidden(path)) }))
-  return { denied: served, deniedFiles }
+  return scopes
 }
+
+const firstOf = (texts: readonly string[]): string =>
+  `${texts.slice(0, 5).join(', ')}${texts.length > 5 ? ` and ${texts.length - 5} more` : ''}`
 
 /** Makes both programs check their configuration, if the application contributes to it: an error fails the build. */
 async function check({ run, env }: BuildContext, { path }: Layer, php: Php, names: readonly string[]): Promise<void> {
@@ -266,25 +255,8 @@ async function providePhpServer(context: BuildContext, input: ServerInput): Prom
   const { app, layer, log } = context
   const { web, memoryLimit, vendorDir } = input
   const root = app.at(web.dir)
-  const { denied, deniedFiles } = await accessRules(context, web, vendorDir)
-  const patterns = [
-    '/\\.(?!well-known(/|$))',
-    ...hiddenPatterns(web, vendorDir),
-    ...denied.map(({ dir }) => `^${escapeRegExp(dir)}`),
-    ...deniedFiles.map(path => `^${escapeRegExp(path)}(/|$)`),
-  ]
-  const granted = denied.flatMap(each => each.granted)
-  const router = `<?php
-$path = rawurldecode((string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
-foreach (${phpList(patterns)} as $pattern) {
-    if (preg_match('~' . $pattern . '~i', $path) && !in_array($path, ${phpList(granted)}, true)) {
-        http_response_code(404);
-        echo "Not found\\n";
-        return true;
-    }
-}
-return false;
-`
+  const scopes = await accessRules(context, web)
+  const router = phpRouter(['/\\.(?!well-known(/|$))', ...hiddenPatterns(web, vendorDir)], scopes)
   const prepare = preparationOf(input)
   const script = (dir: string) =>
     serveScript({ server: undefined, dir, app: app.path, root, memoryLimit, fpmFiles: false, prepare })
@@ -302,6 +274,3 @@ return false;
     `PHP's own server, which is for development, serves ${web.dir === '.' ? 'the whole source' : `${web.dir}/`}: ${web.why}`,
   )
 }
-
-const phpList = (texts: readonly string[]): string =>
-  `[${texts.map(text => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`).join(', ')}]`

@@ -520,8 +520,7 @@ describe('the configuration of nginx', () => {
     vendorDir: undefined,
     forceHttps: false,
     builtLater: false,
-    denied: [],
-    deniedFiles: [],
+    scopes: [],
     own: [],
   }
 
@@ -554,62 +553,40 @@ describe('the configuration of nginx', () => {
       expect(hidden(path), path).toBe(false)
   })
 
-  it('closes directories and files that a .htaccess closes, and tells of rules that are lost', async () => {
-    const app = await appOf({
-      '.htaccess': 'RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]\n',
-      'data/.htaccess': 'Deny from all\n',
-      'a "b/.htaccess': '<IfModule mod_authz_core.c>\r\n  Require all denied\r\n</IfModule>\r\n',
-      'open/.htaccess':
-        '<Files "x.txt">\nRequire all denied\n</Files>\n<FilesMatch "^\\.ht">\nDeny from all\n</FilesMatch>\n',
-      'open/in/x.txt': '',
-      'open/y.txt': '',
-      'logs/.htaccess': '<Files "*.log">\nRequire all denied\n</Files>\n',
-      'rpc/.htaccess': '<Files xmlrpc.php>\nDeny from all\n</Files>\n',
-      'rpc/xmlrpc.php': '',
-      'old/.htaccess': 'Redirect 301 /a /b\n',
-    })
-    const found = await readHtaccess(app, '.')
-    const denied = ['/a "b/', '/data/'].map(dir => ({ dir, granted: [] }))
-    expect(found).toEqual({
-      denied,
-      deniedFiles: ['/open/in/x.txt', '/rpc/xmlrpc.php'],
-      lost: ['logs/.htaccess', 'old/.htaccess'],
-    })
-    const { server } = serverConfig({ ...input, ...found, web: { dir: '.', why: '', hasIndex: true } })
-    expect(server).toContain('location ^~ "/data/" { return 404; }\n')
-    expect(server).toContain('location ^~ "/a \\"b/" { return 404; }\n')
-    expect(server).toContain('location = "/open/in/x.txt" { return 404; }\n')
-    expect(server).toContain('location ^~ "/rpc/xmlrpc.php/" { return 404; }\n')
-    const own = [
-      { name: 'x-server.conf', text: 'location = /open/in/x.txt { deny all; }\nlocation ^~ "/data/" { deny all; }' },
-    ]
-    const both = serverConfig({ ...input, ...found, own, web: { dir: '.', why: '', hasIndex: true } }).server
-    expect(both.match(/location \S+ "?\/(?:open\/in\/x\.txt|data\/)"? /g)).toHaveLength(2)
+  it('closes what a .htaccess closes, before it answers that a file is unchanged', async () => {
+    const { scopes } = await readHtaccess(
+      await appOf({
+        '.htaccess': '<FilesMatch "(?i)\\.(s\\"ql|bak{1,2}|log)$">\nRequire all denied\n</FilesMatch>\n',
+        'a "b/.htaccess': 'Deny from all\n<Files x.css>\nAllow from all\n</Files>\n',
+      }),
+      '.',
+    )
+    const { server, http } = serverConfig({ ...input, scopes, web: { dir: '.', why: '', hasIndex: true } })
+    expect(http).toContain('\n"~(?i)\\\\.(s\\"ql|bak{1,2}|log)$" 1;\n')
+    expect(http).toContain('"" 1;\n"~\\.php$" 1;\n"~^x\\\\.css$" "";\n')
+    const rows = ['"~^\\\\/a \\"b\\\\/" $is_denied_in_0;', '"~^\\\\/" $is_denied_in_1;']
+    expect(http).toContain(`map $file_of_path $is_denied_file {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`)
+    const [denied, unchanged] = ['if ($is_denied) { return 404; }', 'if ($is_unchanged)'].map(text =>
+      server.indexOf(text),
+    )
+    expect(denied).toBeGreaterThan(0)
+    expect(denied).toBeLessThan(unchanged ?? 0)
   })
 
-  it('serves the files that a .htaccess grants in a directory that it closes, but runs no PHP file there', async () => {
-    const app = await appOf({
-      'plugin/.htaccess':
-        '<IfModule mod_authz_core.c>\n\tRequire all denied\n</IfModule>\n' +
-        '<FilesMatch "^(admin|index)\\.(css|php)$">\n\t<IfModule !mod_authz_core.c>\n\t\tAllow from all\n\t</IfModule>\n</FilesMatch>\n' +
-        '<Files "*.svg">\nRequire all granted\n</Files>\n<Files ~ "^secret">\nRequire all denied\n</Files>\n' +
-        '<FilesMatch "(?P<only>[[:PCRE:]">\nRequire all granted\n</FilesMatch>\n',
-      'plugin/css/admin.css': '',
-      'plugin/css/other.css': '',
-      'plugin/admin.php': '',
-      'plugin/admin.php.css': '',
-      'plugin/a.svg': '',
-      'plugin/secret.svg': '',
-      'plugin/own/.htaccess': 'Deny from all\n',
-      'plugin/own/b.svg': '',
-    })
-    const { denied } = await readHtaccess(app, '.')
-    expect(denied).toEqual([
-      { dir: '/plugin/', granted: ['/plugin/a.svg', '/plugin/css/admin.css'] },
-      { dir: '/plugin/own/', granted: [] },
-    ])
-    const { server } = serverConfig({ ...input, denied, web: { dir: '.', why: '', hasIndex: true } })
-    expect(server).toContain('location = "/plugin/a.svg" { try_files $uri =404; }\n')
+  it.each([
+    ['location = /data/a.txt { expires 1d; }', '"~^\\\\/data\\\\/a\\\\.txt$" "";'],
+    [
+      'location ^~ "/data/" { deny all; }',
+      '"~^\\\\/data\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_in_0;',
+    ],
+    ['location /data/ { deny all; }', '"~^\\\\/data\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_in_0;'],
+    ["location '/data/a/' {}", '"~^\\\\/data\\\\/a\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_in_0;'],
+  ])('leaves a closed directory to the application’s own %s, once', async (text, row) => {
+    const { scopes } = await readHtaccess(await appOf({ 'data/.htaccess': 'Deny from all\n' }), '.')
+    const own = [{ name: 'x-server.conf', text }]
+    const { server, http } = serverConfig({ ...input, scopes, own, web: { dir: '.', why: '', hasIndex: true } })
+    expect(http).toContain(row)
+    expect(server.match(/location [^{\n]*\/data\//g)).toHaveLength(1)
   })
 
   it('leaves out its own rules where the application has them', () => {
