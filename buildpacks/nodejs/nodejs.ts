@@ -189,7 +189,11 @@ async function build(given: BuildContext): Promise<BuildResult> {
   if (launch && framework?.name === 'Angular SSR') await warnOfUnknownHosts(app, env, log)
   if (found?.host) await provideHost(context, registry, found.host)
   if (browser) await provideBrowser(context, await orDebianChromium(context, project, browser))
-  if (launch) await provideLaunchPrograms(context)
+  if (launch)
+    await provideLaunchPrograms(
+      context,
+      [found?.command, elsewhere].filter(each => each !== undefined),
+    )
   if (launch) await provideScriptVariables(context, app, json)
   const paths = tools ? [] : built.paths
   if (tools && built.paths.length > 0) await provideForBuild(context, built.paths)

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { debugScript } from '../../../buildpacks/nodejs/debugger.ts'
 
 /** What the program tells the launcher. */
-function run(env: Record<string, string>) {
-  const { status, output } = spawnSync('/bin/sh', ['-c', debugScript], {
+function run(env: Record<string, string>, manager?: string) {
+  const { status, output } = spawnSync('/bin/sh', ['-c', debugScript(manager)], {
     env,
     stdio: Array(4).fill('pipe') as 'pipe'[],
   })
@@ -27,6 +27,14 @@ describe("Node's inspector", () => {
     [{ ...on, NODE_OPTIONS: '--inspect=0.0.0.0' }, ''],
   ])('with %j is %j', (env, told) => {
     expect(run(env)).toEqual({ status: 0, told, said: '' })
+  })
+
+  it('is on with a warning if a start command calls a package manager, which gets the port', () => {
+    const { status, told, said } = run(on, 'npm')
+    expect([status, told]).toEqual([0, 'NODE_OPTIONS = "--inspect=127.0.0.1:9229"\n'])
+    expect(said).toContain("Warning: a start command calls npm, and Node's inspector then listens for npm")
+    expect(run({}, 'npm').said).toBe('')
+    expect(run({ ...on, NODE_OPTIONS: '--inspect=0.0.0.0' }, 'npm').said).toBe('')
   })
 
   it('does not start with a port that is no number', () => {

@@ -1307,3 +1307,15 @@ describe('package.json', () => {
     expect((await project.build()).output).toContain('as nothing requests another')
   })
 })
+
+it.each<[string, Tree, boolean]>([
+  ['a script', webApp({ scripts: { start: 'npm run serve', serve: 'node server.js' } }), true],
+  ['a Procfile', { ...webApp(), Procfile: 'web: npx tsx server.ts\n' }, true],
+  ['neither', webApp({ scripts: { start: 'node npm.js' } }), false],
+])('debugging warns of a start command that calls npm, here of %s', async (_name, app, warns) => {
+  const { project } = await nodeProject(app)
+  const { exitCode, output } = await project.build()
+  expect(exitCode, output).toBe(0)
+  const script = await project.read('layers/launch-programs/exec.d/debugger')
+  expect(script.includes('Warning: a start command calls np')).toBe(warns)
+})
