@@ -85,6 +85,8 @@ async function provideHexConfig(context: BuildContext, home: string): Promise<vo
 export function adviceOn(whole: string): string | undefined {
   // Hex sometimes checks for a newer version of itself, and continues without an answer.
   const output = whole.replace(/^Failed to check for new Hex version\n.*$/m, '')
+  const ssh = sshFix(output)
+  if (ssh !== undefined) return ssh
   const variable =
     /could not fetch environment variable "(\w+)"/.exec(output)?.[1] ??
     /environment variable (\w+) is missing/.exec(output)?.[1]
@@ -121,5 +123,5 @@ export function adviceOn(whole: string): string | undefined {
       'add a package.json to assets/, which installs Node.js',
     ],
   ]
-  return sshFix(output) ?? advice.find(([pattern]) => pattern.test(output))?.[1]
+  return advice.find(([pattern]) => pattern.test(output))?.[1]
 }

@@ -169,6 +169,7 @@ it.each<[string, string | undefined]>([
   ['Failed to check for new Hex version\n{:failed_connect, []}\nversion solving failed', 'correct the requirements'],
   ['Failed to check for new Hex version\n{:failed_connect, []}\n(CompileError)', undefined],
   ['Failed to fetch record for acme/words', 'check the network'],
+  ['Permission denied (publickey).\nenvironment variable PHX_HOST is missing', '--ssh default'],
 ])('what Mix says has a way out: %s', (output, fix) => {
   if (fix === undefined) expect(adviceOn(output)).toBeUndefined()
   else expect(adviceOn(output)).toContain(fix)
