@@ -8,6 +8,8 @@ const newest = [
 ] as const
 
 const file = 'gradle/wrapper/gradle-wrapper.properties'
+/** Names the JDK that runs Gradle. */
+export const daemonFile = 'gradle/gradle-daemon-jvm.properties'
 
 /** The last release of each line, for a request that names only the line. */
 const releases = { '9': '9.2.1', '8': '8.14.3', '7': '7.6.4', '6': '6.9.4' } as const

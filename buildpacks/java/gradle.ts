@@ -1,7 +1,8 @@
-import { rm, symlink, writeFile } from 'node:fs/promises'
+import { rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { boundFile, type BuildContext, firstSetting, keep, splitWords } from '../sdk/index.ts'
 import { type GradleChoice, provideGradle } from './gradle-distribution.ts'
+import { daemonFile } from './gradle-version.ts'
 import type { Jdk } from './jdk.ts'
 import { proxyOptions } from './proxies.ts'
 
@@ -35,6 +36,7 @@ export async function buildWithGradle(
   const program = gradle === undefined ? app.at('gradlew') : await provideGradle(context, gradle, { jdk, temp })
   const shown = `${gradle === undefined ? './gradlew' : 'gradle'} ${tasks.join(' ')}`
   await using _settings = await linkSettings(context, cache.path)
+  await using _daemon = await setAsideDaemonJvm(context, jdk)
   await log.step(`Running ${shown}`, () =>
     run(['sh', program, '--no-daemon', '--console=plain', '--init-script', script, ...tasks], {
       name: shown,
@@ -61,6 +63,18 @@ async function linkSettings(context: BuildContext, home: string): Promise<AsyncD
     await symlink(bound.path, file)
   }
   return { [Symbol.asyncDispose]: remove }
+}
+
+/**
+ * Hides the file that names the JDK for Gradle itself, while Gradle runs: it has the JDK of the build, and would refuse or download others
+ * (docs.gradle.org, "Daemon JVM criteria").
+ */
+async function setAsideDaemonJvm({ app, log }: BuildContext, jdk: Jdk): Promise<AsyncDisposable | undefined> {
+  if (!(await app.has(daemonFile))) return undefined
+  log.info(`Gradle runs on the JDK of the build, Java ${jdk.version}: ${daemonFile} has no effect`)
+  const hidden = app.at(`${daemonFile}.unused`)
+  await rename(app.at(daemonFile), hidden)
+  return { [Symbol.asyncDispose]: () => rename(hidden, app.at(daemonFile)) }
 }
 
 function tasksOf(env: Readonly<Record<string, string>>): string[] {

@@ -34,10 +34,18 @@ export async function buildWithLeiningen(
   )
 }
 
-/** The plugin lein-ring generates the main class of a handler, in tasks of its own. */
+/** The plugin lein-ring generates the main class of a handler, in tasks of its own. A project with a main class starts that one. */
 async function usualTasks(app: App): Promise<string[]> {
-  const project = ((await app.read('project.clj')) ?? '').replaceAll(/;.*/g, '')
-  return /\blein-ring\b/.test(project) && /:ring\s*\{/.test(project) ? ['ring', 'uberjar'] : ['uberjar']
+  const text = (await app.read('project.clj')) ?? ''
+  const project = text.replaceAll(/"(?:\\.|[^"\\])*"|;.*/g, part => (part.startsWith('"') ? '""' : ''))
+  const isRing = /\blein-ring\b/.test(project) && /:ring\s*\{/.test(project)
+  return isRing && !hasMain(project) ? ['ring', 'uberjar'] : ['uberjar']
+}
+
+/** Whether the project itself has `:main`: maps and vectors in it, such as those of profiles, may have others. */
+function hasMain(project: string): boolean {
+  const outer = project.replaceAll(/\{[^{}]*\}|\[[^[\]]*\]/g, '')
+  return outer === project ? /:main(?!\s+(?:nil|false)\b)\s/.test(project) : hasMain(outer)
 }
 
 async function provideLeiningen({ layer, run }: BuildContext, archive: DebianArchive): Promise<string> {

@@ -108,6 +108,29 @@ describe('what Gradle runs', () => {
   })
 })
 
+describe('the JDK that runs Gradle', () => {
+  it('is that of the build, also if a file names another', async () => {
+    const file = 'gradle/gradle-daemon-jvm.properties'
+    const temp = await temporaryDirectory()
+    const app = await appOf({ gradlew: '', [file]: 'toolchainVersion=17\n' })
+    let said = ''
+    const note = (text: string) => void (said += text)
+    const seen: boolean[] = []
+    const context = {
+      app,
+      env: {},
+      platformDir: temp,
+      log: new Log({ stdout: note, stderr: note }),
+      layer: () => Promise.resolve({ path: temp }),
+      run: async () => void seen.push(await app.has(file)),
+    } as unknown as BuildContext
+    await buildWithGradle(context, { jdk, temp, gradle: undefined })
+    expect(seen).toEqual([false])
+    expect(await app.has(file)).toBe(true)
+    expect(said).toContain(`Gradle runs on the JDK of the build, Java 21: ${file} has no effect`)
+  })
+})
+
 describe('what sbt runs', () => {
   const tree = {
     'build.sbt': '',
@@ -144,6 +167,15 @@ describe('what Leiningen runs', () => {
   it.each<[string, string]>([
     ['(defproject shop "1" :plugins [[lein-ring "0.12.6"]] :ring {:handler shop.core/app})', 'ring uberjar'],
     ['(defproject shop "1" :plugins [[lein-ring "0.12.6"]] :main shop.main)', 'uberjar'],
+    [
+      '(defproject shop "1" :plugins [[lein-ring "1"]] :main ^:skip-aot shop.main :ring {:handler shop/app})',
+      'uberjar',
+    ],
+    ['(defproject shop "1" :plugins [[lein-ring "1"]] :main nil :ring {:handler shop/app})', 'ring uberjar'],
+    [
+      '(defproject shop "1" :plugins [[lein-ring "1"]] :ring {:handler shop/app} :profiles {:dev {:main user}})',
+      'ring uberjar',
+    ],
     ['(defproject shop "1" :main shop.main)\n; lein-ring: :ring {:handler shop.core/app}\n', 'uberjar'],
   ])('for %s is %s, unless a setting names another task', async (project, tasks) => {
     const tree = { 'project.clj': project }
