@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, matchesGlob, relative } from 'node:path'
-import { type App, BuildpackError, firstSetting } from '../sdk/index.ts'
+import { type App, type BuildContext, BuildpackError, firstSetting } from '../sdk/index.ts'
 import { type JavaArchive, readArchive } from './archive.ts'
 import type { BuildTool } from './build-tool.ts'
 import { type FunctionArtifact, functionIn } from './functions.ts'
 import { mainClassesIn, missingClass } from './main-class.ts'
+import { readPom } from './pom.ts'
 
 /**
  * The result of a build: an archive that Java can start; an archive with a main class that its manifest does not name, and with
@@ -54,10 +55,10 @@ const isHelper = (name: string): boolean => /^original-|-(sources|javadoc|tests|
  * @throws BuildpackError if there is none, or more than one
  */
 export async function findArtifact(
-  app: App,
-  env: Readonly<Record<string, string>>,
+  context: Pick<BuildContext, 'app' | 'env' | 'log'>,
   tool: BuildTool | undefined,
 ): Promise<Artifact> {
+  const { app, env } = context
   const setting = firstSetting(env, ...artifactSettings)
   const module = firstSetting(env, ...moduleSettings)
   const all = await builtFiles(app.path, module?.value.replace(/\/$/, '') ?? '')
@@ -68,11 +69,17 @@ export async function findArtifact(
   if (staged.length === 1) return { kind: 'distribution', path: staged[0] ?? '' }
   const candidates = named ?? all.filter(path => isArchive(path) && !isHelper(basename(path)))
   const archives = await Promise.all(candidates.filter(isArchive).map(readArchive))
-  const executable = preferred(withoutParts(archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined)))
+  const executable = preferred(
+    withoutParts(
+      context,
+      archives.filter(({ manifest }) => manifest['Main-Class'] !== undefined),
+    ),
+  )
   const served = functionIn(env, archives, { tool, executable: executable.length > 0 })
   if (served !== undefined) return served
   const [only] = executable
-  if (only !== undefined && executable.length === 1) return (await withoutLibraries(only, tool)) ?? archiveOf(only)
+  if (only !== undefined && executable.length === 1)
+    return (await withoutLibraries(context, only, tool)) ?? archiveOf(only)
   const shown = (paths: readonly string[]) => paths.map(path => relative(app.path, path)).join(', ')
   if (executable.length > 1) {
     throw new BuildpackError(`several archives can be started: ${shown(executable.map(({ path }) => path))}`, {
@@ -112,10 +119,18 @@ export async function findArtifact(
 const archiveOf = (archive: JavaArchive): Artifact => ({ kind: 'archive', archive })
 
 /** An executable archive of Maven that needs libraries and names none: `mvn exec:java` starts it, and `java -jar` does not. */
-async function withoutLibraries(archive: JavaArchive, tool: BuildTool | undefined): Promise<Classes | undefined> {
+async function withoutLibraries(
+  { app, log }: Pick<BuildContext, 'app' | 'log'>,
+  archive: JavaArchive,
+  tool: BuildTool | undefined,
+): Promise<Classes | undefined> {
   const { 'Main-Class': main, 'Class-Path': libraries } = archive.manifest
   if (tool !== 'maven' || main === undefined || libraries !== undefined || !isOfMaven(archive)) return undefined
-  return (await missingClass(archive, main)) === undefined ? undefined : { kind: 'classes', archive, main }
+  const missing = await missingClass(archive, main)
+  if (missing === undefined) return undefined
+  const path = relative(app.path, archive.path)
+  log.info(`${path} starts with the libraries that Maven says it needs: it uses ${missing}, which is not in it`)
+  return { kind: 'classes', archive, main }
 }
 
 const isOfMaven = ({ path }: JavaArchive): boolean => basename(dirname(path)) === 'target'
@@ -155,8 +170,7 @@ async function findClasses(
   env: Readonly<Record<string, string>>,
   archives: readonly JavaArchive[],
 ): Promise<Classes> {
-  const pom = (await app.read(firstSetting(env, 'BP_MAVEN_POM_FILE')?.value ?? 'pom.xml')) ?? ''
-  const named = mainProperty.exec(pom)?.[2]
+  const named = mainProperty.exec((await readPom(app, env)).text)?.[2]
   const all: { archive: JavaArchive; main: string }[] = []
   for (const archive of archives) {
     for (const main of await mainClassesIn(archive.path)) all.push({ archive, main })
@@ -184,18 +198,27 @@ async function findClasses(
 }
 
 /**
- * Without the archives of which another one in the same directory has all classes, and more: Maven's assembly and shade plugins and
- * Gradle's Shadow write an archive with libraries beside the one without.
+ * Without the archives of which another one in the same directory has all classes, and more, and starts the same class: Maven's assembly
+ * and shade plugins and Gradle's Shadow write an archive with libraries beside the one without.
  */
-function withoutParts(archives: readonly JavaArchive[]): readonly JavaArchive[] {
+function withoutParts(
+  { app, log }: Pick<BuildContext, 'app' | 'log'>,
+  archives: readonly JavaArchive[],
+): readonly JavaArchive[] {
   const classesOf = ({ entries }: JavaArchive) => entries.filter(name => name.endsWith('.class'))
+  const mainOf = ({ manifest }: JavaArchive) => manifest['Main-Class']
   return archives.filter(part => {
     const classes = classesOf(part)
-    return !archives.some(whole => {
+    const found = archives.find(whole => {
       if (whole === part || classes.length === 0 || dirname(whole.path) !== dirname(part.path)) return false
       const all = new Set(classesOf(whole))
-      return all.size > classes.length && classes.every(name => all.has(name))
+      return mainOf(whole) === mainOf(part) && all.size > classes.length && classes.every(name => all.has(name))
     })
+    if (found === undefined) return true
+    log.info(
+      `${relative(app.path, part.path)} is left out: ${basename(found.path)} has all of its classes, and libraries`,
+    )
+    return false
   })
 }
 

@@ -10,6 +10,7 @@ import { hiddenFiles } from './hidden-files.ts'
 import type { Jdk } from './jdk.ts'
 import { inspectLibraries } from './libraries.ts'
 import { requireClass } from './main-class.ts'
+import { pomFile } from './pom.ts'
 import type { Maven } from './maven-artifacts.ts'
 import { copyLibraries } from './maven.ts'
 import { makeArchiveReproducible, makeReproducible } from './reproducible.ts'
@@ -68,7 +69,7 @@ export async function placeArtifact(context: BuildContext, artifact: Artifact, t
   if (artifact.kind === 'classes') {
     await cp(archive.path, join(stage, basename(archive.path)))
     await stageLibraries(context, tools, archive, stage)
-    await requireClass(artifact.main, archive, join(stage, 'lib'))
+    await requireClass(artifact.main, archive, { libraries: join(stage, 'lib'), pom: pomFile(context.env) })
     const args = await stageDropwizard(context, archive, stage, artifact.main)
     await place()
     return startClasses(context, archive, [artifact.main, ...args])

@@ -8,6 +8,7 @@ import { copyInvoker, functionCommand } from './functions.ts'
 import { inspectLibraries } from './libraries.ts'
 import { requireClass } from './main-class.ts'
 import { copyLibraries } from './maven.ts'
+import { pomFile } from './pom.ts'
 import { makeReproducible } from './reproducible.ts'
 import { type ImageFiles, web } from './start.ts'
 import { provideTomcat } from './tomcat.ts'
@@ -46,12 +47,15 @@ export async function startInPlace(
  * The artifact of the web process, if the user's commands have no such process. These commands may be all that the application is meant
  * to start.
  */
-async function artifactOf({ app, env, log }: BuildContext, tool: BuildTool | undefined): Promise<Artifact | undefined> {
+async function artifactOf(context: BuildContext, tool: BuildTool | undefined): Promise<Artifact | undefined> {
   try {
-    return await findArtifact(app, env, tool)
+    return await findArtifact(context, tool)
   } catch (error) {
     if (!(error instanceof BuildpackError)) throw error
-    log.warning(`The image has no process web: ${error.message}`, 'Add a line "web:" to the Procfile if it needs one.')
+    context.log.warning(
+      `The image has no process web: ${error.message}`,
+      'Add a line "web:" to the Procfile if it needs one.',
+    )
     return undefined
   }
 }
@@ -78,7 +82,7 @@ async function startOf(context: BuildContext, artifact: Artifact, tools: BuildTo
     const program = await copyInvoker(await tools.openMaven(), join(dirname(path), 'invoker'), tools.temp)
     return { command: functionCommand(program, hasLibraries ? [path, `${libraries}/*`] : [path], artifact.target) }
   }
-  await requireClass(artifact.main, artifact.archive, libraries)
+  await requireClass(artifact.main, artifact.archive, { libraries, pom: pomFile(env) })
   return { command: ['java', '-cp', hasLibraries ? `${path}:${libraries}/*` : path, artifact.main] }
 }
 

@@ -141,7 +141,7 @@ async function chooseFiles(
   if (ready?.kind === 'web application') return startWebApplication(context, tools)
   const inPlace = ready === undefined ? await startsInPlace(app, env) : undefined
   if (inPlace !== undefined) return startInPlace(context, inPlace, tools, tool)
-  return placeArtifact(context, ready ?? (await findArtifact(app, env, tool)), tools)
+  return placeArtifact(context, ready ?? (await findArtifact(context, tool)), tools)
 }
 
 type Ready =

@@ -20,15 +20,20 @@ export async function mainClassesIn(path: string): Promise<string[]> {
 
 /**
  * Checks that a class is in an archive or in the libraries of a directory.
+ * @param pom the path of the project file, for the message
  * @throws BuildpackError otherwise
  */
-export async function requireClass(main: string, { path, entries }: JavaArchive, libraries: string): Promise<void> {
+export async function requireClass(
+  main: string,
+  { path, entries }: JavaArchive,
+  { libraries, pom }: { readonly libraries: string; readonly pom: string },
+): Promise<void> {
   const file = `${main.replaceAll('.', '/')}.class`
   if (entries.includes(file)) return
   const names = (await readdir(libraries).catch(() => [])).filter(name => name.endsWith('.jar'))
   for (const name of names) if ((await readArchive(join(libraries, name))).entries.includes(file)) return
   throw new BuildpackError(`names the class ${main}, which is neither in ${basename(path)} nor in its libraries`, {
-    where: 'pom.xml',
+    where: pom,
     fix: 'correct the name, with its package, or add the library that has it to the dependencies',
   })
 }

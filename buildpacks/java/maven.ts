@@ -7,6 +7,7 @@ import { archiveTime } from './archive.ts'
 import type { Jdk } from './jdk.ts'
 import { type Maven, type MavenProgram, dependencyPlugin } from './maven-artifacts.ts'
 import { provideAskedMaven, requestedMaven } from './maven-version.ts'
+import { pomFile } from './pom.ts'
 import { proxiesOf } from './proxies.ts'
 import { knowsToolchains, toolchainOptions, wrapperVersion } from './toolchains.ts'
 
@@ -79,8 +80,7 @@ function forOwnCommand(
 /** Builds with the application's Maven wrapper, with the requested Maven, or with Debian's. */
 export async function buildWithMaven(context: BuildContext, tools: MavenTools): Promise<Maven> {
   const { app, env, log } = context
-  const pom = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value
-  const wrapper = await app.firstOf([join(dirname(pom ?? 'pom.xml'), 'mvnw'), 'mvnw'])
+  const wrapper = await app.firstOf([join(dirname(pomFile(env)), 'mvnw'), 'mvnw'])
   const own = await openMaven(context, tools, wrapper)
   const request = await requestedMaven(app, env)
   if (wrapper !== undefined && request?.where.endsWith('_VERSION') === true)

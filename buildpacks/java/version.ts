@@ -9,7 +9,8 @@ import {
 import type { DebianRelease } from '../debian/releases.ts'
 import { parseManifest } from './archive.ts'
 import { buildToolOf } from './build-tool.ts'
-import { newestForGradle } from './gradle-version.ts'
+import { daemonFile, newestForGradle } from './gradle-version.ts'
+import { elementIn, type Pom, readPom } from './pom.ts'
 import { type BuildWish, isExact, parseRequest } from './vendor.ts'
 
 /** The major versions in Debian: in the stack's release, the default first, and for requests of exactly these in older releases. */
@@ -72,6 +73,11 @@ export async function chooseVersion(app: App, env: Env): Promise<ChosenVersion> 
   if (target !== undefined && oldest !== undefined) {
     return atLeast(oldest, target, `${target.where} needs ${target.value} or newer`)
   }
+  const daemon = await gradleDaemon(app)
+  if (daemon !== undefined) {
+    const why = `${daemon.where} needs ${daemon.value} or newer`
+    return atLeast(majorOf(daemon.value) ?? usual, daemon, why, parseRequest(daemon.value)?.vendor)
+  }
   const made = parseManifest((await app.read('META-INF/MANIFEST.MF')) ?? '')['Build-Jdk-Spec']
   const maker = made && majorOf(made)
   if (made !== undefined && maker !== undefined) {
@@ -102,10 +108,11 @@ function choose(request: VersionRequest, place: 'setting' | 'file'): ChosenVersi
 }
 
 /** The oldest of Debian 13's versions that is not older; or that version itself, if it is newer than all. */
-function atLeast(major: string, request: VersionRequest, why: string): ChosenVersion {
+function atLeast(major: string, request: VersionRequest, why: string, vendor?: string): ChosenVersion {
   const found = available.find(known => Number(known) >= Number(major))
-  if (found !== undefined) return { major: found, why }
-  return { major, why, wish: { ...request, vendor: undefined, version: major, major, isRequired: true } }
+  if (found !== undefined && vendor === undefined) return { major: found, why }
+  const version = found ?? major
+  return { major: version, why, wish: { ...request, vendor, version, major: version, isRequired: found === undefined } }
 }
 
 /** Debian's versions, for errors: `11, 17, 21 or 25, which Debian has`. */
@@ -153,13 +160,9 @@ async function toolchain(app: App, { where, text }: Pom): Promise<VersionRequest
       /jvmToolchain\(\s*(\d+)\s*\)/.exec(script)?.[1]
     if (value !== undefined) return { value: `${gradleVendor(script)}${value}`, where: `${file} toolchain` }
   }
-  // The JDK that runs Gradle itself (docs.gradle.org, "Daemon JVM criteria").
-  const daemon = 'gradle/gradle-daemon-jvm.properties'
-  const own = /^\s*toolchainVersion\s*[=:]\s*(\d+)/m.exec((await app.read(daemon)) ?? '')?.[1]
-  if (own !== undefined) return { value: own, where: daemon }
   const { version, vendor } = mavenToolchain(text)
-  const value = /^\[?([\d.]+)/.exec(version ?? '')?.[1]
-  if (value === undefined || isOpen(version)) return undefined
+  const value = version === undefined || isOpen(version) ? undefined : versionInRange(version)
+  if (value === undefined) return undefined
   const named = vendor === undefined ? undefined : `${vendor}-${value}`
   return {
     value: named !== undefined && parseRequest(named)?.vendor !== undefined ? named : value,
@@ -167,25 +170,38 @@ async function toolchain(app: App, { where, text }: Pom): Promise<VersionRequest
   }
 }
 
-/** Maven's project file: pom.xml, or the one that a setting names. */
-interface Pom {
-  readonly where: string
-  readonly text: string
-}
-
-async function readPom(app: App, env: Env): Promise<Pom> {
-  const where = firstSetting(env, 'BP_MAVEN_POM_FILE')?.value ?? 'pom.xml'
-  return { where, text: (await app.read(where)) ?? '' }
+/** The JDK that runs Gradle itself (docs.gradle.org, "Daemon JVM criteria"). The application may run on another. */
+async function gradleDaemon(app: App): Promise<VersionRequest | undefined> {
+  const text = (await app.read(daemonFile)) ?? ''
+  const version = /^\s*toolchainVersion\s*[=:]\s*(\d+)/m.exec(text)?.[1]
+  const vendor = /^\s*toolchainVendor\s*[=:]\s*(\w+)/m.exec(text)?.[1]?.toUpperCase() ?? ''
+  return version === undefined ? undefined : { value: `${gradleVendors[vendor] ?? ''}${version}`, where: daemonFile }
 }
 
 /**
  * What a project requires of its JDK: `17`, `[17,18)` (maven.apache.org, "Guide to Using Toolchains"), for all plugins or for the compiler.
+ * Other plugins may use other JDKs.
  */
 function mavenToolchain(pom: string): { readonly version?: string; readonly vendor?: string } {
-  const text = /<toolchains>\s*<jdk>([^]*?)<\/jdk>|<jdkToolchain>([^]*?)<\/jdkToolchain>/.exec(pom)
-  const element = (name: string) =>
-    new RegExp(`<${name}>\\s*([^<\\s]+)\\s*</${name}>`).exec(text?.[1] ?? text?.[2] ?? '')?.[1]
-  return { version: element('version'), vendor: element('vendor') }
+  const compiler = pom
+    .match(/<plugin>[^]*?<\/plugin>/g)
+    ?.filter(plugin => /<artifactId>\s*maven-compiler-plugin\s*</.test(plugin))
+    .join('')
+  const found =
+    /<toolchains>\s*<jdk>([^]*?)<\/jdk>/.exec(pom) ?? /<jdkToolchain>([^]*?)<\/jdkToolchain>/.exec(compiler ?? '')
+  const part = found?.[1] ?? ''
+  return { version: elementIn(pom, part, 'version'), vendor: elementIn(pom, part, 'vendor') }
+}
+
+/** The version for `17`, `[17,18)` and `[17]`: the lower end. For `(,21]`: the newest of Debian's that is not above the upper end. */
+function versionInRange(range: string): string | undefined {
+  const lower = /^[[(]?([\d.]+)/.exec(range)?.[1]
+  if (lower !== undefined) return lower
+  const [, upper, end] = /^[[(],([\d.]+)([\])])/.exec(range) ?? []
+  const major = upper && majorOf(upper)
+  if (upper === undefined || major === undefined) return undefined
+  const isBelow = end === ')' && upper === major
+  return offered.findLast(known => Number(known) < Number(major) + (isBelow ? 0 : 1)) ?? major
 }
 
 /** `[17,)`: this version or any newer one. */
@@ -213,20 +229,13 @@ const compilerElements = [
   'release',
 ] as const
 
-/** The version in an element of Maven's project file, or in the property that it names: `21`, `${java.version}`. */
-function valueIn(pom: string, name: string, depth = 3): string | undefined {
-  const element = new RegExp(`<${name.replaceAll('.', '\\.')}>\\s*(?:([\\d.]+)|\\$\\{([\\w.-]+)\\})\\s*<`)
-  const [, value, property] = element.exec(pom) ?? []
-  return property === undefined || depth === 0 ? value : valueIn(pom, property, depth - 1)
-}
-
 /** The release that a build compiles for: a newer JDK can compile for it as well. */
 async function compilerTarget(app: App, { where, text }: Pom): Promise<VersionRequest | undefined> {
   const { version: range } = mavenToolchain(text)
   const oldest = isOpen(range) ? /[\d.]+/.exec(range ?? '')?.[0] : undefined
   if (oldest !== undefined) return { value: oldest, where: `${where} toolchain` }
   for (const name of compilerElements) {
-    const value = valueIn(text, name)
+    const value = elementIn(text, text, name, /^[\d.]+$/)
     if (value !== undefined) return { value, where: `${where} ${name}` }
   }
   for (const file of gradleFiles) {

@@ -24,6 +24,16 @@ import { type Tree, writeTree } from '../helpers/tree.ts'
 import { zip, zipOf } from '../helpers/zip.ts'
 
 const buildpackDir = join(import.meta.dirname, '../../buildpacks/java')
+/** A log, and what was written to it. */
+const noted = () => {
+  const lines: string[] = []
+  const note = (text: string) => void lines.push(text)
+  return { log: new Log({ stdout: note, stderr: note }), said: () => lines.join('') }
+}
+const compilerPlugin = (configuration: string) =>
+  `<plugin><artifactId>maven-compiler-plugin</artifactId><configuration>${configuration}</configuration></plugin>`
+const otherPlugin = (configuration: string) =>
+  `<plugin><artifactId>maven-javadoc-plugin</artifactId><configuration>${configuration}</configuration></plugin>`
 
 describe('the version of Java', () => {
   const choose = async (tree: Tree, env: Record<string, string> = {}) => {
@@ -67,7 +77,26 @@ describe('the version of Java', () => {
     ['build.gradle.kts', 'kotlin { jvmToolchain(17) }', '17'],
     ['pom.xml', '<toolchains><jdk><version>17</version></jdk></toolchains>', '17'],
     ['pom.xml', '<toolchains> <jdk> <vendor>debian</vendor> <version>[17,18)</version> </jdk> </toolchains>', '17'],
-    ['pom.xml', '<jdkToolchain><version> 25 </version></jdkToolchain>', '25'],
+    ['pom.xml', compilerPlugin('<jdkToolchain><version> 25 </version></jdkToolchain>'), '25'],
+    ['pom.xml', otherPlugin('<jdkToolchain><version>17</version></jdkToolchain>') + compilerPlugin(''), '21'],
+    ['pom.xml', `<profile>${compilerPlugin('<jdkToolchain><version>17</version></jdkToolchain>')}</profile>`, '21'],
+    ['pom.xml', `<!-- ${compilerPlugin('<jdkToolchain><version>17</version></jdkToolchain>')} -->`, '21'],
+    ['pom.xml', '<profile><toolchains><jdk><version>17</version></jdk></toolchains></profile>', '21'],
+    [
+      'pom.xml',
+      '<profile><activation><activeByDefault>true</activeByDefault></activation><java.version>25</java.version></profile>',
+      '25',
+    ],
+    [
+      'pom.xml',
+      '<java.version>17</java.version><toolchains><jdk><version>${java.version}</version></jdk></toolchains>',
+      '17',
+    ],
+    ['pom.xml', '<v>25</v><jdks>[${v},)</jdks><toolchains><jdk><version>${jdks}</version></jdk></toolchains>', '25'],
+    ['pom.xml', '<toolchains><jdk><version>${in.the.parent}</version></jdk></toolchains>', '21'],
+    ['pom.xml', '<toolchains><jdk><version>(,17]</version></jdk></toolchains>', '17'],
+    ['pom.xml', '<toolchains><jdk><version>(,17)</version></jdk></toolchains>', '11'],
+    ['pom.xml', '<toolchains><jdk><version>(, 22]</version></jdk></toolchains>', '21'],
     ['pom.xml', '<toolchains><jdk><version>[11,)</version></jdk></toolchains>', '21'],
     ['pom.xml', '<toolchains><jdk><version>[22,)</version></jdk></toolchains>', '25'],
     ['pom.xml', '<jdk>25</jdk> <maven.compiler.release>${jdk}</maven.compiler.release>', '25'],
@@ -75,6 +104,7 @@ describe('the version of Java', () => {
     ['pom.xml', '<my-java>25</my-java> <configuration><release>${my-java}</release></configuration>', '25'],
     ['pom.xml', '<release>${release}</release>', '21'],
     ['gradle/gradle-daemon-jvm.properties', '#generated\ntoolchainVersion=25\n', '25'],
+    ['gradle/gradle-daemon-jvm.properties', 'toolchainVersion=17\n', '21'],
     ['build.gradle', 'tasks.withType(JavaCompile) { options.release = 25 }', '25'],
     ['build.gradle.kts', 'tasks.compileJava { options.release.set(25) }', '25'],
     ['build.gradle', "sourceCompatibility = JavaVersion.toVersion('25')", '25'],
@@ -86,6 +116,25 @@ describe('the version of Java', () => {
     const { instead, ...chosen } = await choose({ [file]: content })
     expect(chosen.major).toBe(major)
     expect(instead).toBeUndefined()
+  })
+
+  it('is that of the active profile', async () => {
+    const profile = (id: string, version: string) =>
+      `<profile><id>${id}</id><toolchains><jdk><version>${version}</version></jdk></toolchains></profile>`
+    const tree = { 'pom.xml': `<profiles>${profile('old', '11')}${profile('new', '25')}</profiles>` }
+    expect(await choose(tree)).toMatchObject({ major: '21' })
+    expect(await choose(tree, { BP_MAVEN_ACTIVE_PROFILES: 'ci, new' })).toMatchObject({ major: '25' })
+  })
+
+  it('comes from the compiler before the JDK that runs Gradle, and from that with its vendor', async () => {
+    const daemon = { 'gradle/gradle-daemon-jvm.properties': 'toolchainVendor=AMAZON\ntoolchainVersion=25\n' }
+    const build = { 'build.gradle': "sourceCompatibility = '17'" }
+    expect(await choose({ ...daemon, ...build })).toEqual({ major: '21', why: 'build.gradle needs 17 or newer' })
+    expect(await choose(daemon)).toMatchObject({
+      major: '25',
+      why: 'gradle/gradle-daemon-jvm.properties needs corretto-25 or newer',
+      wish: { vendor: 'corretto', version: '25', isRequired: false },
+    })
   })
 
   it('is read from the project file that a setting names', async () => {
@@ -227,7 +276,7 @@ describe('the artifact that starts', () => {
   const find = async (tree: Tree, env: Record<string, string> = {}, tool: BuildTool = 'maven') => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
-    const artifact = await findArtifact(new App(dir), env, tool)
+    const artifact = await findArtifact({ app: new App(dir), env, log: noted().log }, tool)
     if ('path' in artifact) return relative(dir, artifact.path)
     if ('archive' in artifact) return relative(dir, artifact.archive.path)
     throw new Error(`the artifact is a ${artifact.kind}`)
@@ -291,6 +340,14 @@ describe('the artifact that starts', () => {
     expect(await find({ 'target/a.jar': jar() }, { GOOGLE_FUNCTION_TARGET: 'Gcf' })).toBe('target/a.jar')
   })
 
+  it('is the one with libraries of two that start the same class, and the log names the other', async () => {
+    const dir = await temporaryDirectory()
+    await writeTree(dir, { 'target/shop.jar': jar(), 'target/shop-all.jar': jar({ 'lib/A.class': '' }) })
+    const { log, said } = noted()
+    await findArtifact({ app: new App(dir), env: {}, log }, 'maven')
+    expect(said()).toContain('target/shop.jar is left out: shop-all.jar has all of its classes, and libraries')
+  })
+
   it('is the one that a setting names', async () => {
     const tree = { 'a/target/a.jar': jar(), 'b/target/b.jar': jar() }
     expect(await find(tree, { BP_MAVEN_BUILT_MODULE: 'b' })).toBe('b/target/b.jar')
@@ -308,6 +365,13 @@ describe('the artifact that starts', () => {
         'target/all.jar': jar({ 'lib/A.class': '' }),
         'target/shop.jar': jar({ 'shop/Own.class': '' }),
         'target/tool.jar': jar({ 'tool/Own.class': '' }),
+      },
+    ],
+    [
+      'several archives can be started: target/shop-migrate.jar, target/shop.jar',
+      {
+        'target/shop.jar': jar(),
+        'target/shop-migrate.jar': jar({ 'shop/Migrate.class': '' }, 'Main-Class: shop.Migrate\n'),
       },
     ],
     ['no class in target/a.jar has a main method', { 'target/a.jar': jar({}, '') }],
@@ -342,10 +406,10 @@ describe('a class to start, where no manifest names one', () => {
     { name: 'shop/Argument.class', content: classFile('shop/Argument', { descriptor: '(I)V' }) },
     { name: 'shop/Damaged.class', content: classFile('shop/Damaged').subarray(0, 40) },
   )
-  const find = async (tree: Tree, tool: BuildTool = 'maven') => {
+  const find = async (tree: Tree, tool: BuildTool = 'maven', { log } = noted()) => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
-    return findArtifact(new App(dir), {}, tool)
+    return findArtifact({ app: new App(dir), env: {}, log }, tool)
   }
   const main = zipOf({ name: 'shop/Main.class', content: classFile('shop/Main') })
 
@@ -385,7 +449,11 @@ describe('a class to start, where no manifest names one', () => {
     const content = classFile('shop/Main', { uses: 'io/Server' })
     const entries = { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Main\n', ...files, 'shop/Main.class': content }
     const jar = zipOf(...Object.entries(entries).map(([name, content]) => ({ name, content })))
-    expect(await find({ 'target/shop.jar': jar }, tool)).toMatchObject({ kind })
+    const note = noted()
+    expect(await find({ 'target/shop.jar': jar }, tool, note)).toMatchObject({ kind })
+    const why =
+      'target/shop.jar starts with the libraries that Maven says it needs: it uses io.Server, which is not in it'
+    expect(note.said().includes(why)).toBe(kind === 'classes')
   })
 
   it('is the one of a library that pom.xml names, which has to be there', async () => {
@@ -395,12 +463,15 @@ describe('a class to start, where no manifest names one', () => {
     const dir = await temporaryDirectory()
     await writeTree(dir, { 'shop.jar': main, 'lib/a.jar': zip({}), 'lib/b.jar': zip({ 'io/Server.class': '' }) })
     const shop = await readArchive(join(dir, 'shop.jar'))
-    for (const name of ['shop.Main', 'io.Server']) await requireClass(name, shop, join(dir, 'lib'))
-    expect(await failureOf(requireClass('io.Sever', shop, join(dir, 'lib')))).toMatchObject({
-      where: 'pom.xml',
+    const place = { libraries: join(dir, 'lib'), pom: 'shop/pom.xml' }
+    for (const name of ['shop.Main', 'io.Server']) await requireClass(name, shop, place)
+    expect(await failureOf(requireClass('io.Sever', shop, place))).toMatchObject({
+      where: 'shop/pom.xml',
       message: 'names the class io.Sever, which is neither in shop.jar nor in its libraries',
     })
-    expect(await failureOf(requireClass('io.Server', shop, join(dir, 'none')))).toBeInstanceOf(BuildpackError)
+    expect(await failureOf(requireClass('io.Server', shop, { ...place, libraries: join(dir, 'none') }))).toBeInstanceOf(
+      BuildpackError,
+    )
   })
 
   it.each<[BuildTool, string, string]>([
