@@ -81,13 +81,13 @@ describe('what Maven runs', () => {
     expect(words.join(' ').includes(' --global-toolchains …/toolchains.xml ')).toBe(isKnown)
   })
 
-  it('is of another project file, by its own wrapper', async () => {
+  it('uses the project file of a setting, and the wrapper beside it', async () => {
     const tree = { 'shop/other.xml': '', 'shop/mvnw': '' }
     const command = await maven({ BP_MAVEN_POM_FILE: 'shop/other.xml' }, tree)
     expect(command).toBe('sh ./shop/mvnw -f shop/other.xml -Dmaven.test.skip=true package')
   })
 
-  it('reads settings of the source, which have to be there', async () => {
+  it('includes settings of the source, which have to exist', async () => {
     const env = { MAVEN_SETTINGS_PATH: 'ci/settings.xml' }
     expect(await maven(env, { 'ci/settings.xml': '' })).toMatch(/^sh \.\/mvnw -s \.\/ci\/settings\.xml /)
     expect(await failureOf(maven(env))).toMatchObject({ where: 'MAVEN_SETTINGS_PATH' })

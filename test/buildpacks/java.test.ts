@@ -54,11 +54,11 @@ describe('the version of Java', () => {
     expect(majorOf(text)).toBe(major)
   })
 
-  it('is the default where nothing asks for another', async () => {
+  it('is the default if nothing asks for another', async () => {
     expect(await choose({})).toEqual({ major: '21', why: 'the default, as nothing requests another' })
   })
 
-  it('is what a setting says before what files say', async () => {
+  it('comes from a setting, else from a file', async () => {
     const tree = { 'system.properties': 'java.runtime.version=21' }
     expect(await choose(tree, { BP_JVM_VERSION: '25' })).toEqual({ major: '25', why: 'BP_JVM_VERSION is 25' })
     expect(await choose(tree, { RAILPACK_JDK_VERSION: '25' })).toMatchObject({ major: '25' })
@@ -112,7 +112,7 @@ describe('the version of Java', () => {
     ['META-INF/MANIFEST.MF', 'Build-Jdk-Spec: 17\n', '21'],
     ['system.properties', 'java.runtime.version=11\n', '11'],
     ['build.gradle', "sourceCompatibility = '1.8'", '21'],
-  ])('is read from %s', async (file, content, major) => {
+  ])('comes from %s with %j: Java %s', async (file, content, major) => {
     const { instead, ...chosen } = await choose({ [file]: content })
     expect(chosen.major).toBe(major)
     expect(instead).toBeUndefined()
@@ -137,7 +137,7 @@ describe('the version of Java', () => {
     })
   })
 
-  it('is read from the project file that a setting names', async () => {
+  it('comes from the project file that a setting names', async () => {
     const tree = { 'pom.xml': '', 'shop/pom.xml': '<java.version>25</java.version>' }
     expect(await choose(tree, { BP_MAVEN_POM_FILE: 'shop/pom.xml' })).toMatchObject({
       major: '25',
@@ -145,7 +145,7 @@ describe('the version of Java', () => {
     })
   })
 
-  it('is a newer one with a warning for a file, and an error for a setting, if it is not available', async () => {
+  it('that is not available is replaced by a newer one with a warning for a file, and is an error for a setting', async () => {
     expect(await choose({ '.java-version': '19' })).toMatchObject({ major: '21', instead: { value: '19' } })
     expect(await failureOf(choose({}, { BP_JVM_VERSION: '1.8' }))).toMatchObject({
       message: 'Java 1.8 is not available',
@@ -200,7 +200,7 @@ describe('detection', () => {
     expect(await detect({ 'bin/shop': '', 'lib/shop.jar': '' })).toMatchObject({ exitCode: 100 })
   })
 
-  it('takes no part with source files alone', async () => {
+  it('does not take part with source files alone', async () => {
     const { exitCode, output } = await detect({ 'Main.java': '' })
     expect(exitCode).toBe(100)
     expect(output).toContain(
@@ -215,22 +215,25 @@ describe('detection', () => {
     [{}, { RAILPACK_GRADLE_VERSION: '7' }, '17.0.9+9', '7.6.4'],
     [{ '.sdkmanrc': 'java=21-tem\ngradle=8.5\n' }, {}, '21.0.9+10', '8.5'],
     [{ '.tool-versions': 'gradle 9.x\n' }, {}, '21.0.9+10', '9.2.1'],
-  ])('chooses a Gradle where there is no wrapper, for %j, %j and the JDK %s: %s', async (tree, env, java, version) => {
-    const root = await temporaryDirectory()
-    await writeTree(root, tree)
-    let said = ''
-    const note = (text: string) => void (said += text)
-    const keys: unknown[] = []
-    const layer = (_: string, { key }: LayerDefinition) => Promise.resolve({ path: root, key: keys.push(key) })
-    const log = new Log({ stdout: note, stderr: note })
-    const context = { env, log, layer, seal: () => {} } as unknown as BuildContext
-    const jdk = { home: root, version: java, env: {} }
-    await provideGradle(context, await chooseGradle(new App(root), env), { jdk, temp: root })
-    expect(keys).toEqual([{ Gradle: version }])
-    expect(said.includes('Another version of Bale may choose another Gradle')).toBe(
-      Object.keys({ ...tree, ...env }).length === 0,
-    )
-  })
+  ])(
+    'chooses Gradle for a project without a wrapper, with %j, %j and the JDK %s: %s',
+    async (tree, env, java, version) => {
+      const root = await temporaryDirectory()
+      await writeTree(root, tree)
+      let said = ''
+      const note = (text: string) => void (said += text)
+      const keys: unknown[] = []
+      const layer = (_: string, { key }: LayerDefinition) => Promise.resolve({ path: root, key: keys.push(key) })
+      const log = new Log({ stdout: note, stderr: note })
+      const context = { env, log, layer, seal: () => {} } as unknown as BuildContext
+      const jdk = { home: root, version: java, env: {} }
+      await provideGradle(context, await chooseGradle(new App(root), env), { jdk, temp: root })
+      expect(keys).toEqual([{ Gradle: version }])
+      expect(said.includes('Another version of Bale may choose another Gradle')).toBe(
+        Object.keys({ ...tree, ...env }).length === 0,
+      )
+    },
+  )
 
   it('refuses an invalid version of Gradle before anything is installed', async () => {
     await using project = await TestProject.create({
@@ -256,14 +259,14 @@ describe('detection', () => {
   })
 })
 
-describe('what archives say', () => {
-  it('is read from lines that continue', () => {
+describe('the metadata of an archive', () => {
+  it('joins the lines of a manifest that continue', () => {
     const manifest =
       'Manifest-Version: 1.0\r\nMain-Class: org.example.Very\r\n LongName\r\n\r\nName: x\r\nMain-Class: other\r\n'
     expect(parseManifest(manifest)).toEqual({ 'Manifest-Version': '1.0', 'Main-Class': 'org.example.VeryLongName' })
   })
 
-  it('is layers, of which the application itself is not a slice', () => {
+  it("names Spring Boot's layers, of which the application itself is not a slice", () => {
     const index =
       '- "dependencies":\n  - "BOOT-INF/lib/"\n- "spring-boot-loader":\n  - "org/"\n- "snapshot-dependencies":\n- "application":\n  - "BOOT-INF/classes/"\n  - "META-INF/"\n'
     expect(parseLayersIndex(index)).toEqual([['BOOT-INF/lib'], ['org']])
@@ -380,11 +383,11 @@ describe('the artifact that starts', () => {
       { 'a/target/a.war': jar({}, ''), 'b/target/b.war': jar({}, '') },
     ],
     ['the build made no archive in target/ or build/libs/', { 'target/classes/Main.class': '' }],
-  ])('is missing: %s', async (message, tree) => {
+  ])('is an error if %s', async (message, tree) => {
     expect(await failureOf(find(tree))).toMatchObject({ message })
   })
 
-  it('is known by what Maven recorded in it, and how many classes it has', async () => {
+  it('has the coordinates that Maven recorded in it, and a number of classes', async () => {
     const dir = await temporaryDirectory()
     const properties = 'groupId=com.acme\nartifactId=shop\nversion=1.2\n'
     await writeTree(dir, {
@@ -398,7 +401,7 @@ describe('the artifact that starts', () => {
   })
 })
 
-describe('a class to start, where no manifest names one', () => {
+describe('the main class', () => {
   /** Classes with a main method, and in between one with another method of that name. */
   const classes = zipOf(
     ...['shop/Main', 'shop/Other', 'shop/Main$1'].map(name => ({ name: `${name}.class`, content: classFile(name) })),
@@ -444,8 +447,8 @@ describe('a class to start, where no manifest names one', () => {
   it.each<[string, BuildTool, 'archive' | 'classes', Record<string, string>]>([
     ['a library that is not in it', 'maven', 'classes', {}],
     ['a library that is in it', 'maven', 'archive', { 'io/Server.class': '' }],
-    ['a library, and another tool built it', 'gradle', 'archive', {}],
-  ])('is the one of a manifest that needs %s, by %s: %s', async (_, tool, kind, files) => {
+    ['a library that is not in it', 'gradle', 'archive', {}],
+  ])('of a manifest needs %s, with %s: the artifact is of the kind %s', async (_, tool, kind, files) => {
     const content = classFile('shop/Main', { uses: 'io/Server' })
     const entries = { 'META-INF/MANIFEST.MF': 'Main-Class: shop.Main\n', ...files, 'shop/Main.class': content }
     const jar = zipOf(...Object.entries(entries).map(([name, content]) => ({ name, content })))
@@ -456,7 +459,7 @@ describe('a class to start, where no manifest names one', () => {
     expect(note.said().includes(why)).toBe(kind === 'classes')
   })
 
-  it('is the one of a library that pom.xml names, which has to be there', async () => {
+  it('may be in a library if pom.xml names it, and the library has to exist', async () => {
     const pom = '<exec.mainClass>io.Server</exec.mainClass>'
     const artifact = await find({ 'pom.xml': pom, 'target/shop.jar': main })
     expect(artifact).toMatchObject({ kind: 'classes', main: 'io.Server' })
@@ -479,7 +482,7 @@ describe('a class to start, where no manifest names one', () => {
     ['sbt', 'target/scala-3.3.6/shop.jar', 'SBT_TASKS=stage'],
     ['leiningen', 'target/shop.jar', 'lein uberjar'],
     ['maven', 'build/libs/shop.jar', 'Class-Path'],
-  ])('is refused where %s leaves the libraries out: %s', async (tool, path, fix) => {
+  ])('is an error if %s makes an archive without libraries: %s', async (tool, path, fix) => {
     expect(await failureOf(find({ [path]: main }, tool))).toMatchObject({
       where: path,
       message: 'does not name a class to start, or the libraries that it needs',
@@ -487,7 +490,7 @@ describe('a class to start, where no manifest names one', () => {
     })
   })
 
-  it('is not sought in what is not an archive, or a damaged one', async () => {
+  it('cannot be found in a file that is not an archive, or in a damaged archive', async () => {
     const dir = await temporaryDirectory()
     // The first entry's data are not what they say.
     const damaged = Buffer.from(main).fill(0xff, 30 + 'shop/Main.class'.length, 60)
@@ -507,7 +510,7 @@ describe('a class to start, where no manifest names one', () => {
   })
 })
 
-describe('commands of the user that start what the build makes', () => {
+describe('commands of the user that start an output of the build', () => {
   const starts = async (tree: Tree, env: Record<string, string> = {}) => {
     const dir = await temporaryDirectory()
     await writeTree(dir, tree)
@@ -541,7 +544,7 @@ describe('commands of the user that start what the build makes', () => {
     expect(await failureOf(startsInPlace(new App(dir), {}))).toMatchObject({ fix: 'write target/shop.jar' })
   })
 
-  it('have to name what is there', async () => {
+  it('have to name files that exist', async () => {
     const tree = { Procfile: 'web: java -jar target/shop.jar', 'target/shop-1.0.jar': '', 'target/classes/A.class': '' }
     expect(await failureOf(starts(tree))).toMatchObject({
       where: 'the Procfile',
@@ -652,7 +655,7 @@ describe('libraries that an archive names in its manifest', () => {
     expect(said).toContain('not in the image: /opt/b.jar, ../c.jar, file:///d.jar')
   })
 
-  it('are missed where they are not', async () => {
+  it('are an error if they do not exist', async () => {
     expect(await failureOf(place('lib/b.jar'))).toMatchObject({
       where: 'shop.jar',
       message: 'its manifest names lib/b.jar in Class-Path, which does not exist',
@@ -725,7 +728,7 @@ describe('the program of exec.d', () => {
     return { status, stderr, JAVA_TOOL_OPTIONS: set['JAVA_TOOL_OPTIONS'], set }
   }
 
-  it('gives the heap what threads, code, classes and buffers leave of the limit', async () => {
+  it('gives the heap the rest of the limit after threads, code, classes and buffers', async () => {
     const { JAVA_TOOL_OPTIONS, stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '1G' })
     // 1 GiB - 250 MiB of stacks - 10 MiB - 240 MiB - (11,200 × 5,800 + 14,000,000) bytes
     const metaspace = Math.floor((Math.floor((32_000 * 35) / 100) * 5800 + 14_000_000) / 1024)
@@ -736,7 +739,7 @@ describe('the program of exec.d', () => {
     expect(stderr).toContain(`JVM memory: ${Math.floor(heap / 1024)}M of 1024M for the heap`)
   })
 
-  it('keeps what the user says', async () => {
+  it('keeps the memory options of the user', async () => {
     const env = {
       BPL_JVM_TOTAL_MEMORY: '2G',
       JAVA_TOOL_OPTIONS: '-Dmine="x" -Xss512k',
@@ -770,19 +773,19 @@ describe('the program of exec.d', () => {
     },
   )
 
-  it('counts the classes that the user says are loaded', async () => {
+  it('calculates with the number of classes in BPL_JVM_LOADED_CLASS_COUNT', async () => {
     const { stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '1G', BPL_JVM_LOADED_CLASS_COUNT: '1000' })
     expect(stderr).toContain('18M for 1000 classes')
   })
 
-  it('starts with half for the heap, and says so, where the limit is too small for the rule', async () => {
+  it('gives the heap half of a limit that is too small for the rule, and says so', async () => {
     const { status, JAVA_TOOL_OPTIONS, stderr } = await run({ BPL_JVM_TOTAL_MEMORY: '512M' })
     expect(status).toBe(0)
     expect(JAVA_TOOL_OPTIONS).toBe('-XX:MaxRAMPercentage=50 -XX:+ExitOnOutOfMemoryError')
     expect(stderr).toContain('raise the limit, or set BPL_JVM_THREAD_COUNT')
   })
 
-  it('refuses a number that is none', async () => {
+  it('refuses a setting that is not a number', async () => {
     expect(await run({ BPL_JVM_TOTAL_MEMORY: 'much' })).toMatchObject({
       status: 1,
       stderr: 'Error: BPL_JVM_TOTAL_MEMORY is much, which is not a number\n',

@@ -118,13 +118,18 @@ describe('the toolchain', () => {
       { 'Cargo.toml': manifest('shop', 'rust-version = "1.90"\n') },
       'Rust 1.95.0: Cargo.toml rust-version 1.90 asks for stable',
     ],
-  ])('%s', async (_name, app, expected) => expect(await chosen(app)).toBe(expected))
+  ])('is chosen for %s', async (_name, app, expected) => expect(await chosen(app)).toBe(expected))
 
-  it.each(['BP_RUST_TOOLCHAIN', 'BP_RUST_VERSION', 'RAILPACK_RUST_VERSION'])('%s wins', async name => {
-    expect(await chosen({ 'rust-toolchain': 'nightly' }, { [name]: '1.85' })).toBe(`Rust 1.85.1: ${name} asks for 1.85`)
-  })
+  it.each(['BP_RUST_TOOLCHAIN', 'BP_RUST_VERSION', 'RAILPACK_RUST_VERSION'])(
+    'comes from %s before files',
+    async name => {
+      expect(await chosen({ 'rust-toolchain': 'nightly' }, { [name]: '1.85' })).toBe(
+        `Rust 1.85.1: ${name} asks for 1.85`,
+      )
+    },
+  )
 
-  it('is that of the first place that names one, and contradictions are warned of', async () => {
+  it('comes from the first place that names one, with a warning of contradictions', async () => {
     const files = {
       'rust-toolchain': '1.85\n',
       '.tool-versions': 'rust 1.84.0\n',
@@ -180,9 +185,11 @@ describe('the toolchain', () => {
       [],
       /Error: rust-toolchain\.toml toolchain\.path: a toolchain from a path/,
     ],
-  ])('%s', async (_name, app, crates, message) => expect(await outputOf(app, {}, crates)).toMatch(message))
+  ])('is an error for %s', async (_name, app, crates, message) =>
+    expect(await outputOf(app, {}, crates)).toMatch(message),
+  )
 
-  it('C21 is had again while its channel has not moved, and anew once it has', async () => {
+  it('C21 is reused while its channel has not moved, and created again after that', async () => {
     const { fake, project } = await rustProject({ ...shop, 'rust-toolchain': '1.90' })
     await project.build()
     await project.nextBuild()
@@ -197,7 +204,7 @@ describe('the toolchain', () => {
     expect(output).toContain('Creating Rust 1.90 from rustup (rustup cannot check for a newer 1.90)')
   })
 
-  it('says so if rustup cannot be reached', async () => {
+  it('is an error with a fix if rustup cannot be reached', async () => {
     const { fake, project } = await rustProject({ ...shop, 'rust-toolchain': '1.90' })
     fake.rustup = undefined
     const { exitCode, output } = await project.build()
@@ -237,14 +244,14 @@ describe('programs', () => {
       { BP_CARGO_WORKSPACE_MEMBERS: 'worker, crates/api' },
       ['web=worker', 'worker=worker', 'api=api'],
     ],
-  ])('%s', async (_name, app, env, expected) => {
+  ])('are processes: %s', async (_name, app, env, expected) => {
     const { project } = await rustProject(app, env)
     const { launch, output, exitCode } = await project.build()
     expect(exitCode, output).toBe(0)
     expect(typesOf(launch)).toEqual(expected)
   })
 
-  it('do without those whose features are off', async () => {
+  it('leave out those whose features are off', async () => {
     const { fake, project } = await rustProject({ ...shop, 'src/bin/gui.rs': '' })
     fake.optional = { shop: 'gui' }
     expect(typesOf((await project.build()).launch)).toEqual(['web=shop', 'shop=shop'])
@@ -258,7 +265,7 @@ describe('programs', () => {
       { BP_CARGO_WORKSPACE_MEMBERS: 'wroker' },
       /Error: BP_CARGO_WORKSPACE_MEMBERS: "wroker" is not a member.*\n {2}there are api, shared, worker, xtask/,
     ],
-  ])('%s', async (_name, app, env, message) => {
+  ])('are an error: %s', async (_name, app, env, message) => {
     const { project } = await rustProject(app, env)
     expect((await project.build()).output).toMatch(message)
   })
@@ -271,7 +278,7 @@ describe('programs', () => {
     )
   })
 
-  it('bring a bill of materials with the crates in them, and an image without sources', async () => {
+  it('have a bill of materials with their crates, and an image without sources', async () => {
     const { project } = await rustProject({
       ...shop,
       'static/a.css': '',
@@ -289,7 +296,7 @@ describe('programs', () => {
 })
 
 describe('cargo build', () => {
-  it('is followed by a word on an address that nothing outside reaches', async () => {
+  it('warns of an address that only the container itself reaches', async () => {
     const { project } = await rustProject({ ...shop, 'src/main.rs': 'TcpListener::bind("127.0.0.1:3000")\n' })
     const { output } = await project.build()
     expect(output).toContain('Warning: src/main.rs:1 always listens on port 3000 and ignores PORT')
@@ -314,7 +321,7 @@ describe('cargo build', () => {
       { 'Cargo.toml': manifest('shop', '[package.metadata.leptos]\noutput-name = "shop"\n') },
       'BP_CARGO_INSTALL_ARGS="--no-default-features --features ssr"',
     ],
-  ])('makes no pages, which are for %s', async (_name, app, fix) => {
+  ])('refuses pages for browsers, and names the tool: %s', async (_name, app, fix) => {
     const { fake, project } = await rustProject({ ...shop, ...app })
     fake.crates = [{ name: 'yew', version: '0.21.0' }]
     const { exitCode, output } = await project.build()
@@ -322,7 +329,7 @@ describe('cargo build', () => {
     expect(output).toContain(fix)
   })
 
-  it('makes the server whose features are named', async () => {
+  it('builds the server of pages if a setting names its features', async () => {
     const { project } = await rustProject({ ...shop, 'Trunk.toml': '' }, { BP_CARGO_INSTALL_ARGS: '--features ssr' })
     expect((await project.build()).exitCode).toBe(0)
   })
@@ -400,7 +407,7 @@ describe('cargo build', () => {
 })
 
 describe('caches', () => {
-  it('hold what other crates were compiled to, and nothing of the application', async () => {
+  it('hold the compiled crates of the registry, and nothing of the application', async () => {
     const { project } = await rustProject(shop)
     await project.build()
     expect((await readdir(join(project.layersDir, 'target'), { recursive: true })).toSorted()).toEqual([
@@ -457,7 +464,7 @@ describe('caches', () => {
     expect(await readdir(join(project.layersDir, 'target'))).toEqual(['release'])
   })
 
-  it('are none that another command has left', async () => {
+  it('are created again for another build command', async () => {
     const { project } = await rustProject(shop)
     await project.build()
     await project.nextBuild()
@@ -465,7 +472,7 @@ describe('caches', () => {
     expect((await project.build()).output).toContain('Creating compiled crates (RAILPACK_BUILD_CMD is new)')
   })
 
-  it('X40: believe nothing of an earlier build but archives that Cargo.lock knows', async () => {
+  it('X40: keep only those archives of an earlier build that Cargo.lock knows', async () => {
     const { project } = await rustProject(shop)
     await project.build()
     await project.nextBuild()
@@ -498,7 +505,7 @@ describe('caches', () => {
     expect(await project.read('layers/rust/usr/bin/rustc')).toBe('ELF')
   })
 
-  it('X40: compile all anew with another Cargo.lock, as build scripts may have written there', async () => {
+  it('X40: are created again for another Cargo.lock, as build scripts may have written there', async () => {
     const { project } = await rustProject(shop)
     await project.build()
     await writeFile(join(project.layersDir, 'target/planted'), '')
