@@ -13,9 +13,15 @@ export function expressionOf(pattern: string): RegExp | undefined {
   if (pattern.length > longest || /[\x00-\x1f\x7f]/.test(pattern) || different.test(pattern)) return undefined
   const [, ignoresCase, text = ''] = /^(\(\?i\))?(.*)$/s.exec(pattern) ?? []
   // PCRE takes a backslash before each sign; JavaScript takes one before a sign with a meaning.
-  const escaped = text.replaceAll(/\\(.)/gs, (both, sign: string) =>
-    sign === '-' ? '\\x2d' : /[\w^$\\.*+?()[\]{}|/]/.test(sign) ? both : sign,
-  )
+  const escaped = text
+    .replaceAll(/\\(.)/gs, (both, sign: string) =>
+      sign === '-' ? '\\x2d' : /[\w^$\\.*+?()[\]{}|/]/.test(sign) ? both : sign,
+    )
+    // Node.js 20 has no flags in groups.
+    .replaceAll(/\(\?i:([\w|]*)\)/g, (_, words: string) => {
+      const either = words.replaceAll(/[a-z]/gi, letter => `[${letter.toLowerCase()}${letter.toUpperCase()}]`)
+      return `(?:${either})`
+    })
   try {
     return new RegExp(escaped, ignoresCase === undefined ? 'u' : 'iu')
   } catch {

@@ -1,5 +1,5 @@
 import { quoted } from '../debian/nginx-text.ts'
-import type { Scope } from './htaccess.ts'
+import type { NameRule, Scope } from './htaccess.ts'
 import type { PublicFile } from './public-files.ts'
 import { privateFiles, takesUploads, uploadedPrograms, type Web } from './web.ts'
 import { escapeRegExp } from '../sdk/index.ts'
@@ -72,33 +72,36 @@ function http({ files, scopes, own }: ConfigInput): string[] {
  */
 function accessMaps(scopes: readonly Scope[], own: readonly OwnLocation[]): string[] {
   if (scopes.length === 0) return []
-  const exact = own.filter(({ isExact }) => isExact).map(({ path }) => `"~^${pathPattern(path)}$" "";`)
-  const rows = scopes.flatMap(({ dir, closedBy }, index) => {
-    const inside = own.filter(each => !each.isExact && closedBy !== undefined && each.path.startsWith(closedBy))
-    const related = inside.filter(({ path }) => path.startsWith(dir) || dir.startsWith(path))
-    return [
-      ...related.map(
-        ({ path }) => `"~^${pathPattern(path.length > dir.length ? path : dir)}" $is_denied_name_${index};`,
-      ),
-      `"~^${pathPattern(dir)}" $is_denied_in_${index};`,
-    ]
-  })
-  const maps = scopes.flatMap(({ closedBy, names }, index) => {
+  // Sites have many directories with the same rules.
+  const variables = new Map<string, string>()
+  const verdict = (names: readonly NameRule[], isClosed: boolean, closesPhp = isClosed): string => {
+    const otherwise = isClosed ? '1' : '""'
     const rules = names.map(({ expression, grants }) => `${quoted(`~${expression}`)} ${grants ? '""' : '1'};`)
-    const map = (variable: string, isClosed: boolean) => {
-      const otherwise = isClosed ? '1' : '""'
-      const first = [`"" ${otherwise};`, ...(isClosed ? ['"~\\.php$" 1;'] : [])]
-      return `map $name_of_file $${variable}_${index} {\nvolatile;\ndefault ${otherwise};\n${[...first, ...rules].join('\n')}\n}`
-    }
-    const isClosed = closedBy !== undefined
-    return [map('is_denied_in', isClosed), ...(isClosed ? [map('is_denied_name', false)] : [])]
+    const body = [`default ${otherwise};`, `"" ${otherwise};`, ...(closesPhp ? ['"~\\.php$" 1;'] : []), ...rules].join(
+      '\n',
+    )
+    const variable = variables.get(body) ?? `$is_denied_name_${variables.size}`
+    variables.set(body, variable)
+    return variable
+  }
+  const rows = scopes.flatMap(({ dir, closedBy, names }) => {
+    const opened = own
+      .filter(({ path, modifier }) => modifier !== '=' && closedBy !== undefined && path.startsWith(closedBy))
+      .filter(({ path }) => path.startsWith(dir) || dir.startsWith(path))
+      .map(({ path, modifier }) => {
+        // Without ^~, PHP files go to PHP in place of the location.
+        const opens = verdict(names, false, modifier === undefined)
+        return `"~^${pathPattern(path.length > dir.length ? path : dir)}" ${opens};`
+      })
+    return [...opened, `"~^${pathPattern(dir)}" ${verdict(names, closedBy !== undefined)};`]
   })
+  const exact = own.filter(({ modifier }) => modifier === '=').map(({ path }) => `"~^${pathPattern(path)}$" "";`)
   return [
     'map $uri $file_of_path { volatile; default $uri; "~(?s)^(?<php_file>.+?\\.php)(?:/|$)" $php_file; }',
     'map $file_of_path $name_of_file { volatile; default ""; "~(?<last_name>[^/]*)$" $last_name; }',
-    ...maps,
-    `map $file_of_path $is_denied_file {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`,
-    `map $uri $is_denied {\nvolatile;\ndefault $is_denied_file;\n${exact.join('\n')}\n}`,
+    ...Array.from(variables, ([body, variable]) => `map $name_of_file ${variable} {\nvolatile;\n${body}\n}`),
+    ['map $file_of_path $is_denied_file {', 'volatile;', 'default "";', ...rows, '}'].join('\n'),
+    ['map $uri $is_denied {', 'volatile;', 'default $is_denied_file;', ...exact, '}'].join('\n'),
   ]
 }
 
@@ -107,16 +110,16 @@ const pathPattern = (path: string) => quoted(escapeRegExp(path)).slice(1, -1)
 
 interface OwnLocation {
   readonly path: string
-  readonly isExact: boolean
+  readonly modifier: string | undefined
 }
 
 /** The application's own locations for literal paths: they count more than a .htaccess that closes their directory. */
 function ownLocations(own: ConfigInput['own']): OwnLocation[] {
-  const location = /^[^#\n]*?\blocation\s+(=|\^~)?\s*(?:"(\/[^"\n]*)"|'(\/[^'\n]*)'|(\/[^\s{;"']*))\s*\{/gm
+  const location = /\blocation\s+(=|\^~)?\s*(?:"(\/[^"\n]*)"|'(\/[^'\n]*)'|(\/[^\s{;"']*))\s*\{/g
   return own.flatMap(({ text }) =>
-    Array.from(text.matchAll(location), ([, modifier, double, single, bare]) => ({
+    Array.from(text.replaceAll(/(?<=^|\s)#.*$/gm, '').matchAll(location), ([, modifier, double, single, bare]) => ({
       path: double ?? single ?? bare ?? '',
-      isExact: modifier === '=',
+      modifier,
     })),
   )
 }

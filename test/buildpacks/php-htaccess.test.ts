@@ -11,6 +11,7 @@ const denied = (block: string, argument: string) => `<${block} ${argument}>\nReq
 describe('a .htaccess', () => {
   it.each<[string, string, string[], string[]]>([
     ['an expression without case', denied('FilesMatch', '"(?i)\\.(sql|bak)$"'), ['/a.SQL', '/b/a.bak'], ['/a.sqlx']],
+    ['a group without case', denied('FilesMatch', '"\\.(?i:php|inc)$"'), ['/a.PhP', '/a.inc'], ['/a.txt']],
     ['a block on one line', '<FilesMatch "(?i)\\.bak$">Require all denied</FilesMatch>', ['/a.BAK'], ['/a']],
     ['single quotes', denied('FilesMatch', "'\\.(log|sql)$'"), ['/later.log', '/a.sql'], ['/a.txt']],
     ['an escaped sign', denied('FilesMatch', '"^a\\-b\\~\\.txt$"'), ['/a-b~.txt'], ['/ab.txt']],

@@ -564,7 +564,7 @@ describe('the configuration of nginx', () => {
     const { server, http } = serverConfig({ ...input, scopes, web: { dir: '.', why: '', hasIndex: true } })
     expect(http).toContain('\n"~(?i)\\\\.(s\\"ql|bak{1,2}|log)$" 1;\n')
     expect(http).toContain('"" 1;\n"~\\.php$" 1;\n"~^x\\\\.css$" "";\n')
-    const rows = ['"~^\\\\/a \\"b\\\\/" $is_denied_in_0;', '"~^\\\\/" $is_denied_in_1;']
+    const rows = ['"~^\\\\/a \\"b\\\\/" $is_denied_name_0;', '"~^\\\\/" $is_denied_name_1;']
     expect(http).toContain(`map $file_of_path $is_denied_file {\nvolatile;\ndefault "";\n${rows.join('\n')}\n}`)
     const [denied, unchanged] = ['if ($is_denied) { return 404; }', 'if ($is_unchanged)'].map(text =>
       server.indexOf(text),
@@ -577,16 +577,28 @@ describe('the configuration of nginx', () => {
     ['location = /data/a.txt { expires 1d; }', '"~^\\\\/data\\\\/a\\\\.txt$" "";'],
     [
       'location ^~ "/data/" { deny all; }',
-      '"~^\\\\/data\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_in_0;',
+      '"~^\\\\/data\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_name_1;',
     ],
-    ['location /data/ { deny all; }', '"~^\\\\/data\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_in_0;'],
-    ["location '/data/a/' {}", '"~^\\\\/data\\\\/a\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_in_0;'],
+    ['location /data/ { deny all; }', '"~^\\\\/data\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_name_1;'],
+    ['location = /b {} location /data/ { deny all; }', '"~^\\\\/data\\\\/" $is_denied_name_0;'],
+    ["location '/data/a/' {}", '"~^\\\\/data\\\\/a\\\\/" $is_denied_name_0;\n"~^\\\\/data\\\\/" $is_denied_name_1;'],
   ])('leaves a closed directory to the application’s own %s, once', async (text, row) => {
     const { scopes } = await readHtaccess(await appOf({ 'data/.htaccess': 'Deny from all\n' }), '.')
     const own = [{ name: 'x-server.conf', text }]
     const { server, http } = serverConfig({ ...input, scopes, own, web: { dir: '.', why: '', hasIndex: true } })
     expect(http).toContain(row)
+    // PHP would run them, whatever a location without ^~ says.
+    const phpIsClosed = http.includes('{\nvolatile;\ndefault "";\n"" "";\n"~\\.php$" 1;\n}')
+    expect(phpIsClosed).toBe(/location ['/]/.test(text))
     expect(server.match(/location [^{\n]*\/data\//g)).toHaveLength(1)
+  })
+
+  it('has one rule for many directories that are closed alike', async () => {
+    const tree = Object.fromEntries(['a', 'b', 'c'].map(name => [`${name}/.htaccess`, 'Deny from all\n']))
+    const { scopes } = await readHtaccess(await appOf(tree), '.')
+    const { http } = serverConfig({ ...input, scopes, web: { dir: '.', why: '', hasIndex: true } })
+    expect(http.match(/^map \$name_of_file /gm)).toHaveLength(1)
+    expect(http.match(/ \$is_denied_name_0;/g)).toHaveLength(3)
   })
 
   it('leaves out its own rules where the application has them', () => {
