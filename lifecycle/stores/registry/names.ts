@@ -25,3 +25,8 @@ export function parseName(text: string, repository: Reference): Name {
 
 /** The form in paths of the distribution spec. */
 export const referenceOf = (name: Name): string => (name.kind === 'tag' ? name.tag : name.digest)
+
+/** The full name: `registry.example.com/team/app:1.2`. */
+export function nameIn(repository: Reference, name: Name): string {
+  return formatReference({ ...repository, ...(name.kind === 'tag' ? { tag: name.tag } : { digest: name.digest }) })
+}

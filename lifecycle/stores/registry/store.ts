@@ -1,20 +1,21 @@
 import { settleAll } from '../../concurrency.ts'
 import { BaleError } from '../../errors.ts'
-import { type Digest, digestOf, isDigest } from '../../image/digest.ts'
+import type { Digest } from '../../image/digest.ts'
 import { type Image, assembleImage } from '../../image/image.ts'
 import { type ImageIndex, assembleImageIndex, readIndexed, requireImagesOnly } from '../../image/image-index.ts' // prettier-ignore
 import { type Layer, type LayerDigests, type LayerSource, storedOrSource } from '../../image/layer.ts'
 import type { Descriptor, Index, Manifest, Platform } from '../../image/manifest.ts'
-import { docker, isIndex, isManifest, oci } from '../../image/media-types.ts'
+import { docker, oci } from '../../image/media-types.ts'
 import { makeSmallLayer } from '../../layers/compression/small-layer.ts'
-import { type Reference, formatReference, repositoryName } from '../../image/reference.ts'
+import { type Reference, repositoryName } from '../../image/reference.ts'
 import { checkLayerCount, parseConfig, parseManifest, selectPlatform } from '../../image/validate.ts'
 import type { Packing } from '../../layers/compression/packing.ts'
 import type { ImageStore, OnTransfer, Published, PublishedIndex } from '../store.ts'
 import { Registry, type RegistryOptions } from './client.ts'
-import { type Document, openBlob, readBlob, downloadManifest } from './download.ts'
+import { openBlob, readBlob } from './download.ts'
 import { failureAt } from './failures.ts'
-import { type Name, parseName, referenceOf } from './names.ts'
+import { Manifests, anyManifest, checkContentType } from './manifests.ts'
+import { type Name, nameIn, parseName } from './names.ts'
 import { Transient, retrying } from './retry.ts'
 import { Uploader } from './upload.ts'
 
@@ -42,23 +43,8 @@ export function registryStore(repository: Reference, options: RegistryStoreOptio
   return new RegistryStore(repository, options)
 }
 
-const anyManifest = [oci.manifest, oci.index, docker.manifest, docker.index]
-
-/** Registries' messages about a tag that their rules protect. The specification has no code for it. */
-const ofImmutableTag = /immutab|does not allow updating/i
-
-const isOfImmutableTag = (error: unknown): error is BaleError =>
-  error instanceof BaleError && error.code === 'registry' && ofImmutableTag.test(error.message)
-
 /** How many requests run at once where each layer needs one. */
 const concurrency = 6
-
-/** The bytes of a manifest or an index to send. */
-interface ManifestBytes {
-  readonly digest: Digest
-  readonly bytes: Uint8Array
-  readonly mediaType: string
-}
 
 class RegistryStore implements ImageStore {
   readonly description: string
@@ -66,8 +52,8 @@ class RegistryStore implements ImageStore {
   readonly #repository: Reference
   readonly #packing: Packing
   readonly #onPull: OnTransfer | undefined
-  readonly #onKeptTag: RegistryStoreOptions['onKeptTag']
   readonly #uploader: Uploader
+  readonly #manifests: Manifests
   /** Blobs that the registry has reported as present. */
   readonly #present = new Set<Digest>()
   /** Repositories from which the registry refuses mounts. */
@@ -83,8 +69,8 @@ class RegistryStore implements ImageStore {
     this.#registry = registry
     this.#packing = packing
     this.#onPull = onPull
-    this.#onKeptTag = onKeptTag
     this.#uploader = new Uploader(registry, repository.repository, onPush)
+    this.#manifests = new Manifests(registry, this.#repository, onKeptTag)
   }
 
   async pull(name: string, platform: Platform, signal?: AbortSignal): Promise<Image | undefined> {
@@ -131,7 +117,7 @@ class RegistryStore implements ImageStore {
       await this.#uploader.putBytes(image.configBytes, image.imageId, signal)
     }
     const { digest, manifestBytes: bytes, manifest } = image
-    const given = await this.#putManifests({ digest, bytes, mediaType: manifest.mediaType }, targets, signal)
+    const given = await this.#manifests.put({ digest, bytes, mediaType: manifest.mediaType }, targets, signal)
     return { digest, imageId: image.imageId, manifestSize: bytes.length, names: given }
   }
 
@@ -141,7 +127,7 @@ class RegistryStore implements ImageStore {
     const { digest, bytes, document } = index
     const targets = this.#targets(names, digest)
     for (const { image } of index.manifests) await this.putImage(image, [], signal)
-    const given = await this.#putManifests({ digest, bytes, mediaType: document.mediaType }, targets, signal)
+    const given = await this.#manifests.put({ digest, bytes, mediaType: document.mediaType }, targets, signal)
     return { digest, manifestSize: bytes.length, names: given }
   }
 
@@ -217,71 +203,11 @@ class RegistryStore implements ImageStore {
     await settleAll(Array.from({ length: concurrency }, worker))
   }
 
-  /**
-   * Puts a manifest under each of these names; without a name, under its digest.
-   * @returns the names that the manifest has
-   */
-  async #putManifests(manifest: ManifestBytes, targets: readonly Name[], signal?: AbortSignal): Promise<string[]> {
-    if (targets.length === 0) await this.#putManifest(manifest, { kind: 'digest', digest: manifest.digest }, signal)
-    const names: string[] = []
-    for (const target of targets) {
-      const name = await this.#putManifest(manifest, target, signal).then(
-        () => target,
-        (error: unknown) => {
-          if (target.kind === 'tag' && isOfImmutableTag(error)) return this.#keepTag(manifest, target, error, signal)
-          throw error
-        },
-      )
-      names.push(this.#nameOf(name))
-    }
-    return [...new Set(names)]
-  }
-
-  /**
-   * Handles a protected tag. It needs no change if it already refers to this manifest: builds are reproducible (R43).
-   * @returns the name that the manifest has in its place
-   * @throws BaleError `failure` if it refers to another one, and `onKeptTag` is not set
-   */
-  async #keepTag(manifest: ManifestBytes, tag: Name, failure: BaleError, signal?: AbortSignal): Promise<Name> {
-    const there = await this.#document(tag, anyManifest, signal)
-    if (there !== undefined && digestOf(there.bytes) === manifest.digest) return tag
-    const { code, message, where } = failure
-    if (this.#onKeptTag === undefined)
-      throw new BaleError(code, message, {
-        where,
-        cause: failure,
-        fix: 'use another tag: this tag belongs to another image',
-      })
-    const byDigest: Name = { kind: 'digest', digest: manifest.digest }
-    await this.#putManifest(manifest, byDigest, signal)
-    this.#onKeptTag(this.#nameOf(tag), failure)
-    return byDigest
-  }
-
-  async #putManifest({ digest, bytes, mediaType }: ManifestBytes, target: Name, signal?: AbortSignal): Promise<void> {
-    const { repository } = this.#repository
-    const reply = await this.#registry.call({
-      method: 'PUT',
-      url: `/v2/${repository}/manifests/${referenceOf(target)}`,
-      access: { repository, action: 'push' },
-      accept: [200, 201, 202],
-      headers: { 'content-type': mediaType },
-      body: bytes,
-      slow: true,
-      signal,
-    })
-    await reply.discard()
-    const [stored] = reply.header('docker-content-digest')
-    if (isDigest(stored) && stored !== digest) {
-      throw failureAt(reply, `the registry stored the manifest ${digest} as ${stored}`)
-    }
-  }
-
   /** Reads and parses the document of a name; undefined if it does not exist. */
   async #named(name: string, signal?: AbortSignal) {
     signal?.throwIfAborted()
     const parsed = parseName(name, this.#repository)
-    const found = await this.#document(parsed, anyManifest, signal)
+    const found = await this.#manifests.read(parsed, anyManifest, signal)
     if (found === undefined) return undefined
     const where = this.#nameOf(parsed)
     const document: Manifest | Index = parseManifest(found.bytes, where)
@@ -289,23 +215,10 @@ class RegistryStore implements ImageStore {
     return { bytes: found.bytes, document, where }
   }
 
-  /** Reads a manifest, and verifies its digest. */
-  async #document(name: Name, types: readonly string[], signal?: AbortSignal): Promise<Document | undefined> {
-    const found = await downloadManifest(this.#registry, this.#repository.repository, referenceOf(name), types, signal)
-    if (found === undefined) return undefined
-    const actual = digestOf(found.bytes)
-    const [told] = found.reply.header('docker-content-digest')
-    const wanted = name.kind === 'digest' ? name.digest : isDigest(told) ? told : actual
-    if (actual !== wanted || (isDigest(told) && told !== actual)) {
-      throw failureAt(found.reply, `the manifest has the digest ${actual}, not ${told ?? wanted}`)
-    }
-    return found
-  }
-
   /** Reads an image of an index. */
   async #child({ digest, size }: Descriptor, where: string, signal?: AbortSignal): Promise<Image> {
     const name: Name = { kind: 'digest', digest }
-    const found = await this.#document(name, [oci.manifest, docker.manifest], signal)
+    const found = await this.#manifests.read(name, [oci.manifest, docker.manifest], signal)
     if (found === undefined)
       throw new BaleError('registry', `the manifest ${digest}, which an index names, is missing`, {
         where: repositoryName(this.#repository),
@@ -344,16 +257,6 @@ class RegistryStore implements ImageStore {
   }
 
   #nameOf(name: Name): string {
-    return formatReference({
-      ...this.#repository,
-      ...(name.kind === 'tag' ? { tag: name.tag } : { digest: name.digest }),
-    })
-  }
-}
-
-/** The header and the document must name the same media type, since readers may use either (R31). */
-function checkContentType({ contentType, reply }: Document, mediaType: string): void {
-  if ((isIndex(contentType) || isManifest(contentType)) && contentType !== mediaType) {
-    throw failureAt(reply, `the answer is called ${contentType}, but it is ${mediaType}`)
+    return nameIn(this.#repository, name)
   }
 }
