@@ -86,7 +86,7 @@ export class Stores implements AsyncDisposable {
       dockerConfig,
       path: environment['PATH'] ?? '',
       environment,
-      warn: text => reporter.event({ type: 'warning', text }),
+      warn: (text, fix) => reporter.event({ type: 'warning', text, ...(fix !== undefined && { fix }) }),
       registryAuth,
       knownHelpers,
     })

@@ -2,12 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BaleError, isErrno } from '../../errors.ts'
 import { errnoMessage } from '../../files/wrap-errno.ts'
 import { exitOf, launch, systemPath } from '../../processes/launch.ts'
+import { countKeys } from './agent-relay.ts'
 import { shortPathOf } from './short-path.ts'
 
-/** The agent ends with its standard input, so also if this process is killed: it holds keys. It says where it listens once it does. */
+/** The agent ends with its standard input, so also if this process is killed: it holds keys. */
 const untilEndOfInput = `
 exec 3<&0
 { cat <&3; kill $$; } >/dev/null 2>&1 &
@@ -32,7 +34,7 @@ export async function startKeyAgent(dir: string, files: readonly string[]): Prom
     argv: ['sh', '-c', untilEndOfInput],
     cwd: dir,
     env: { PATH: systemPath },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'ignore', 'pipe'],
   })
   const ended = exitOf(child)
   resources.defer(async () => {
@@ -40,16 +42,29 @@ export async function startKeyAgent(dir: string, files: readonly string[]): Prom
     await ended
   })
   const error = textOf(child.stderr as Readable)
-  if (!(await says(child.stdout as Readable))) throw notStarted(await error)
+  const socket = `${within.path}/agent`
+  await answers(socket, () => child.exitCode === null).catch(async () => {
+    child.stdin?.end()
+    throw notStarted(await error)
+  })
   for (const [n, key] of keys.entries()) await addKey(dir, key, files[n] ?? '')
   const opened = resources.move()
-  return { socket: `${within.path}/agent`, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  return { socket, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
-/** Waits for output. @returns false if there is none */
-async function says(stream: Readable): Promise<boolean> {
-  for await (const _chunk of stream) return true
-  return false
+/** Milliseconds until an agent answers. */
+const patience = 10_000
+
+/** Asks the agent until it answers. What it prints is no sign: older ones keep it in a buffer. @throws BaleError if it does not answer */
+async function answers(socket: string, isAlive: () => boolean): Promise<void> {
+  for (const deadline = performance.now() + patience; ; await sleep(20)) {
+    try {
+      await countKeys(socket)
+      return
+    } catch (error) {
+      if (!isAlive() || performance.now() > deadline) throw error
+    }
+  }
 }
 
 /** CI systems give keys as text, whose lines may have other ends than OpenSSH reads. */
