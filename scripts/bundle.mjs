@@ -61,7 +61,10 @@ const librariesApart = {
     })
   },
 }
-/** Stores use HTTP/1.1 alone; the client of Kubernetes does not. Node's HTTP/2 would load TLS as well: 15 ms in each process that asks a registry without TLS. */
+/**
+ * Stores use HTTP/1.1 alone; the client of Kubernetes does not. Node's HTTP/2 would load TLS as well: 15 ms in each process that asks a
+ * registry without TLS.
+ */
 const withoutHttp2 = {
   name: 'without-http2',
   setup(build) {
