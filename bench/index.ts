@@ -20,6 +20,7 @@ import { exportRows } from './export.ts'
 import { type Row, progress, quote, stopping } from './measure.ts'
 import { javaRows } from './java.ts'
 import { jobRows } from './jobs.ts'
+import { levelRows } from './levels.ts'
 import { lifecycleRows } from './lifecycle.ts'
 import { memoryRows } from './memory.ts'
 import { rebaseRows } from './rebase.ts'
@@ -38,6 +39,7 @@ const pieces: Record<string, (bench: Bench) => Row[] | Promise<Row[]>> = {
   lifecycle: lifecycleRows,
   java: javaRows,
   sharing: sharingRows,
+  levels: levelRows,
 }
 
 const root = join(import.meta.dirname, '..')

@@ -35,9 +35,12 @@ async function cacheOf(stores: Stores, name: string) {
 
 const tasks: Record<string, (...args: string[]) => Promise<unknown>> = {
   /** A tree as a layer in a file. */
-  async pack(compression, from = '', to = '') {
+  async pack(compression, from = '', to = '', level) {
     const fd = openSync(to, 'w')
-    await compressLayer(source(from), chunk => void writeSync(fd, chunk), { compression: compression as Compression })
+    await compressLayer(source(from), chunk => void writeSync(fd, chunk), {
+      compression: compression as Compression,
+      level: level === undefined ? undefined : Number(level),
+    })
     closeSync(fd)
   },
 
